@@ -1,0 +1,6 @@
+"""Nodes that judge models.
+
+EvaluatePotential   errors of a model on labelled structures, with confidence intervals
+PlotParity          predicted against reference values: image, web page, table
+PlotLearningCurve   errors against the size of the training set
+"""

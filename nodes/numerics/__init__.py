@@ -1,0 +1,19 @@
+"""Arrays in, arrays out: the numerics behind the nodes.
+
+Nothing here knows of nodes, graphs or files of frames. The map, from the ground up::
+
+    units         physical constants in eV, Angstrom, atomic mass units
+    elements      masses and covalent radii by atomic number
+    structures    Structure, the seam to the outside: plain NumPy arrays
+    storage       atomic npz and JSON files of nested arrays
+    selftest      check_backend(): is this build of JAX to be trusted?
+    neighbors/    who is near whom: exact host lists, device lists with a skin
+    potentials/   EnergyModel: Gaussian moments, shallow ensemble, corrections
+    fit/          fit(): from labelled structures to parameters, resumable
+    md/           run_md(): NVE and Langevin dynamics in one compiled loop
+    selection     which structures to label next
+    statistics    error measures and their uncertainties
+
+Packages import only packages above them in this list. JAX is imported here and nowhere else
+in ``nodes``, so import these modules inside ``run()``.
+"""

@@ -1,0 +1,78 @@
+"""Models on disk: ``model.json`` says what it is, ``weights.npz`` holds the numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nodes.numerics.potentials.config import ModelConfig
+from nodes.numerics.potentials.model import EnergyModel, Params
+from nodes.numerics.selftest import check_backend
+from nodes.numerics.storage import (
+    array_digest,
+    flatten,
+    read_arrays,
+    read_json,
+    unflatten,
+    write_arrays,
+    write_json,
+)
+
+__all__ = ["load_model", "save_model"]
+
+_FORMAT = 1
+
+
+def save_model(path: Path, model: EnergyModel, params: Params) -> None:
+    """Write a model into a directory, which is created if missing.
+
+    ``model.json`` is written last and holds the digest of the weights, so that a model whose
+    writing was cut short is never mistaken for a whole one.
+    """
+    arrays = flatten(params)
+    write_arrays(path / "weights.npz", arrays)
+    record = {
+        "format": _FORMAT,
+        "kind": "gaussian-moments",
+        "config": model.config.to_json(),
+        "sha256": array_digest(arrays),
+    }
+    write_json(path / "model.json", record)
+
+
+def load_model(path: Path) -> tuple[EnergyModel, Params]:
+    """Read back what `save_model` wrote.
+
+    Weights stored in float64 come back as float32 unless JAX has float64 switched on;
+    reference energies stay float64 in any case.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the directory holds no model.
+    ValueError
+        If the two files do not belong together or the format is unknown.
+    """
+    check_backend()
+    record = read_json(path / "model.json")
+    if record["format"] != _FORMAT:
+        raise ValueError(f"{path} must hold a model of format {_FORMAT}, received {record}")
+    arrays = read_arrays(path / "weights.npz")
+    if array_digest(arrays) != record["sha256"]:
+        raise ValueError(
+            f"weights.npz and model.json in {path} must be of one save, received different "
+            f"digests; save the model again"
+        )
+    model = EnergyModel(ModelConfig.from_json(record["config"]))
+    template = jax.eval_shape(model.init, jax.random.key(0))
+    structure = jax.tree.map(lambda leaf: leaf, template)
+    weights_dtype = arrays["['weights']['radial']"].dtype
+    structure = jax.tree.map(lambda leaf: np.zeros(leaf.shape, weights_dtype), structure)
+    structure["constants"]["reference"] = np.zeros(len(model.config.elements))
+    stored = unflatten(structure, arrays)
+    params = jax.tree.map(jnp.asarray, stored)
+    params["constants"]["reference"] = stored["constants"]["reference"]
+    return model, params

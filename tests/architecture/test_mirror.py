@@ -1,0 +1,67 @@
+"""Tests mirror the tree: the test of `nodes/a/b.py` is `tests/nodes/a/test_b.py`."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import nodes
+import zn_pipeline
+
+WITHOUT_TEST_FILE: dict[str, str] = {
+    # "path of the module": "where its behaviour is tested instead"
+    "nodes/interfaces.py": "Protocols only; the tests of each calculator check against them.",
+}
+
+
+def has_mirror(module: Path, tests: set[Path]) -> bool:
+    """Whether `test_<module>.py`, or parts of it named `test_<module>_*.py`, stand in its place."""
+    folder = Path("tests") / module.parent
+    stem = f"test_{module.stem.removeprefix('_')}"
+    return any(
+        path.parent == folder and (path.stem == stem or path.stem.startswith(f"{stem}_"))
+        for path in tests
+    )
+
+
+def test_every_module_has_its_test_file(library_files: list[Path], python_files: list[Path]):
+    tests = {path for path in python_files if path.parts[0] == "tests"}
+    missing = [
+        str(module)
+        for module in library_files
+        if module.stem not in {"__init__", "__main__"}
+        and str(module) not in WITHOUT_TEST_FILE
+        and not has_mirror(module, tests)
+    ]
+    assert not missing, f"these modules must have a test at the mirrored place: {missing}"
+
+
+def test_the_exceptions_still_exist(root: Path):
+    gone = [module for module in WITHOUT_TEST_FILE if not (root / module).is_file()]
+    assert not gone, "remove these from WITHOUT_TEST_FILE"
+
+
+def names_checked(path: Path) -> set[str]:
+    """Return the names that a test file mentions, if it calls `check_node` at all."""
+    tree = ast.parse(path.read_text())
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return names if "check_node" in names else set()
+
+
+def test_every_node_passes_check_node(root: Path, python_files: list[Path]):
+    checked = {
+        name
+        for path in python_files
+        if path.parts[:2] == ("tests", "nodes")
+        for name in names_checked(root / path)
+    }
+    public = {name: getattr(nodes, name) for name in nodes.__all__}
+    unchecked = [
+        name
+        for name, value in public.items()
+        if inspect.isclass(value)
+        and issubclass(value, zn_pipeline.Node)
+        and not inspect.isabstract(value)
+        and name not in checked
+    ]
+    assert not unchecked, f"these nodes must be given to check_node in tests/nodes: {unchecked}"

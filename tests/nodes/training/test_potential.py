@@ -1,0 +1,142 @@
+import ase.build
+import numpy as np
+import pytest
+
+from nodes.interfaces import HasCalculator, HasEnergyModel, HasFeatures, HasPredictions
+from nodes.reference.calculators import Emt
+from nodes.reference.labelling import LabelFrames
+from nodes.structures.deformation import RattleStructures
+from nodes.training.potential import TrainPotential
+
+SMALL = {
+    "cutoff_angstrom": 4.0,
+    "n_basis": 6,
+    "n_radial": 3,
+    "n_contractions": 3,
+    "hidden": (16,),
+    "n_members": 3,
+    "n_epochs": 25,
+    "batch_size": 4,
+    "learning_rate": 1e-2,
+    "ema": 0.9,
+}
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    copper = ase.build.bulk("Cu").repeat(2)
+    rattled = RattleStructures(structures=[copper], stdev_angstrom=0.1, n_per_frame=24)
+    rattled.run()
+    node = LabelFrames(
+        structures=rattled.frames, calculator=Emt(), properties=["energy", "forces", "stress"]
+    )
+    node.run()
+    return node.frames
+
+
+def trained(labelled, cls=TrainPotential, **fields):
+    settings = SMALL | fields
+    node = cls(train_frames=labelled[:16], valid_frames=labelled[16:20], **settings)
+    node.run()
+    return node
+
+
+@pytest.fixture(scope="module")
+def model(labelled):
+    return trained(labelled)
+
+
+def test_the_model_learns_the_forces(model, labelled):
+    forces = np.concatenate([frame.get_forces() for frame in labelled[20:]])
+    predicted = np.concatenate([frame.get_forces() for frame in model.predict(labelled[20:])])
+    assert np.sqrt(np.mean((predicted - forces) ** 2)) < 0.35 * forces.std()
+
+
+def test_history_and_metrics_agree(model):
+    assert model.history["epoch"].tolist() == list(range(1, 26))
+    best = model.metrics["best_epoch"]
+    assert model.history["valid_loss"].idxmin() == best - 1
+    row = model.history.iloc[best - 1]
+    found = model.metrics["forces_mae_mev_per_angstrom"]
+    assert found == pytest.approx(1e3 * row["forces_mae_ev_per_angstrom"])
+    assert (model.metrics["n_train"], model.metrics["n_valid"]) == (16, 4)
+    assert model.metrics["spread_factor"] == 1.0
+
+
+def test_the_node_has_every_interface_of_a_model(model):
+    for interface in (HasCalculator, HasEnergyModel, HasFeatures, HasPredictions):
+        assert isinstance(model, interface)
+
+
+def test_predictions_of_many_equal_those_of_the_calculator(model, labelled):
+    frames = [labelled[20], ase.build.bulk("Cu"), labelled[21]]
+    for predicted, frame in zip(model.predict(frames), frames, strict=True):
+        alone = frame.copy()
+        alone.calc = model.get_calculator()
+        energy = predicted.get_potential_energy()
+        assert energy == pytest.approx(alone.get_potential_energy(), abs=1e-4)
+        np.testing.assert_allclose(predicted.get_forces(), alone.get_forces(), atol=1e-4)
+        np.testing.assert_allclose(predicted.get_stress(), alone.get_stress(), atol=1e-5)
+        spread = alone.calc.get_property("forces_std", alone)
+        np.testing.assert_allclose(predicted.arrays["forces_std"], spread, atol=1e-4)
+        assert predicted.info["energy_std"] == pytest.approx(
+            alone.calc.get_property("energy_std", alone), abs=1e-4
+        )
+
+
+def test_features_are_per_atom_and_tell_structures_apart(model, labelled):
+    crystal = ase.build.bulk("Cu")
+    features = model.features([crystal, crystal.repeat((2, 1, 1)), *labelled[:3]])
+    assert features.shape == (5, 17)
+    np.testing.assert_allclose(features[0], features[1], rtol=1e-3, atol=1e-4)
+    assert np.abs(features[2] - features[3]).max() > 1e-3
+
+
+class Killed(TrainPotential):
+    """Stops in the middle of its first run."""
+
+    def progress(self, done, total):
+        self.epochs = [*self.__dict__.get("epochs", []), done]
+        if self.epochs.count(15) == 1 and done == 15:
+            raise KeyboardInterrupt
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_model(model, labelled):
+    node = Killed(train_frames=labelled[:16], valid_frames=labelled[16:20], **SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        node.run()
+    node.run()
+    assert node.epochs == [*range(1, 16), *range(11, 26)]
+    assert node.metrics == model.metrics
+    first, again = (n.energy_model()[1]["weights"]["radial"] for n in (model, node))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_training_goes_on_from_an_initial_model(model, labelled):
+    node = trained(labelled, initial_model=model, n_epochs=1, learning_rate=1e-6)
+    first = node.history["forces_mae_ev_per_angstrom"].iloc[0]
+    best = model.metrics["forces_mae_mev_per_angstrom"] / 1e3
+    assert first == pytest.approx(best, rel=0.05)
+
+
+def test_an_initial_model_that_does_not_fit_is_refused(model, labelled):
+    with pytest.raises(ValueError, match=r"n_basis must be as in initial_model \(\[6\]\)"):
+        trained(labelled, initial_model=model, n_basis=5)
+    with pytest.raises(ValueError, match=r"must know the elements \(29, 79\), received .*\(29,\)"):
+        trained(labelled, initial_model=model, elements=["Au"])
+
+
+def test_calibration_scales_the_spread(model, labelled):
+    node = trained(labelled, calibrate=True)
+    factor = node.metrics["spread_factor"]
+    assert factor != 1.0
+    (before,), (after,) = (n.predict(labelled[20:21]) for n in (model, node))
+    np.testing.assert_allclose(
+        after.arrays["forces_std"], factor * before.arrays["forces_std"], rtol=0.02, atol=1e-3
+    )
+    np.testing.assert_allclose(after.get_forces(), before.get_forces(), atol=1e-3)
+
+
+def test_unlabelled_frames_are_refused():
+    with pytest.raises(ValueError, match=r"structure 0: .* label them with LabelFrames"):
+        TrainPotential(train_frames=[ase.build.bulk("Cu")]).run()

@@ -1,0 +1,55 @@
+"""``zn-pipeline repro``: run what is stale."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import typer
+
+from zn_pipeline.cli.progress import LiveDisplay, summary
+from zn_pipeline.execute.dask import DaskExecutor
+from zn_pipeline.execute.protocol import NoDisplay
+from zn_pipeline.execute.session import Session
+from zn_pipeline.project import describe_failures
+from zn_pipeline.records import RunReport
+
+
+def repro(
+    targets: list[str] = typer.Argument(None, help="Nodes to run, with all that they depend on."),
+    workers: int = typer.Option(None, "--workers", "-j", min=1, help="Worker processes."),
+    force: bool = typer.Option(False, "--force", "-f", help="Run nodes that are up to date too."),
+    keep_going: bool = typer.Option(
+        True, "--keep-going/--fail-fast", help="After a failure go on with what it does not touch."
+    ),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show failures only."),
+    as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
+) -> None:
+    """Run what is stale, in parallel on this machine; exit code 1 if a node failed."""
+    session = Session(Path.cwd())
+    session.refresh()
+    silent = quiet or as_json
+    display = NoDisplay() if silent else LiveDisplay(session.repository.tmp)
+    report = session.repro(
+        targets or (),
+        DaskExecutor(workers),
+        display,
+        force=force,
+        keep_going=keep_going,
+        resources=session.resources(),
+    )
+    if as_json:
+        print(report_json(report))
+    elif not quiet:
+        print(summary(report))
+    if not report.ok:
+        if not as_json:
+            typer.echo(describe_failures(report), err=True)
+        raise typer.Exit(1)
+
+
+def report_json(report: RunReport) -> str:
+    """Return a report as JSON."""
+    stages = {name: dataclasses.asdict(stage) for name, stage in report.stages.items()}
+    return json.dumps({"ok": report.ok, "seconds": report.seconds, "stages": stages})

@@ -1,0 +1,256 @@
+"""Nodes on a local Dask cluster of persistent processes.
+
+The scheduler lives in the driver, bound to loopback. Workers are started as the graph needs them,
+each runs one batch of nodes at a time, and a worker that dies costs only the node that it ran.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import queue
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zn_pipeline.execute.worker import read_record, run_task
+from zn_pipeline.records import StageResult, Task
+
+BATCH_SECONDS = 0.05
+MAX_BATCH = 50
+
+
+def run_batch(tasks: Sequence[Task]) -> list[StageResult]:
+    """Run tasks one after the other; failures are returned, successes are left as records."""
+    results = [run_task(task) for task in tasks]
+    return [result for result in results if not result.ok]
+
+
+@dataclasses.dataclass(slots=True)
+class _Worker:
+    """One worker process and the batch that it runs."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    tasks: list[Task] = dataclasses.field(default_factory=list[Task])
+    future: Any = None
+    since: float = 0.0
+    slots: int = 0
+
+
+class DaskExecutor:
+    """Runs nodes in parallel on this machine.
+
+    Parameters
+    ----------
+    n_workers : number of processes, and of CPU slots; the number of cores if not given
+    walltime_minutes : longest time for one node, None for no limit
+    """
+
+    def __init__(
+        self, n_workers: int | None = None, *, walltime_minutes: float | None = None
+    ) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        self.n_workers = n_workers if n_workers is not None else cores or 1
+        if self.n_workers < 1:
+            raise ValueError(f"n_workers must be at least 1, received {n_workers}")
+        self.walltime_minutes = walltime_minutes
+        self._root = self._tmp = ""
+        self._queue: deque[Task] = deque()
+        self._workers: list[_Worker] = []
+        self._ended: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
+        self._seconds: dict[str, float] = {}
+        self._cluster: Any = None
+        self._client: Any = None
+        self._count = 0
+
+    def start(self, root: str, tmp: str) -> None:
+        """Start the scheduler; workers follow when there is work."""
+        import dask
+        from distributed import Client, LocalCluster
+
+        self._root, self._tmp = root, tmp
+        settings = {
+            "distributed.scheduler.allowed-failures": 0,
+            "distributed.comm.timeouts.connect": "60s",
+            "distributed.worker.daemon": False,
+        }
+        with dask.config.set(settings):
+            self._cluster = LocalCluster(
+                n_workers=0, processes=True, dashboard_address=None, host="127.0.0.1"
+            )
+            self._client = Client(self._cluster, set_as_default=False)
+
+    def submit(self, task: Task) -> None:
+        """Queue a task; it is sent by the next :meth:`wait`."""
+        self._queue.append(task)
+
+    def wait(self, timeout_seconds: float) -> Sequence[StageResult]:
+        """Send what there is room for, and return results as they come."""
+        self._dispatch()
+        results: list[StageResult] = []
+        try:
+            worker, future = self._ended.get(timeout=timeout_seconds)
+        except queue.Empty:
+            return self._reap()
+        while True:
+            results.extend(self._collect(worker, future))
+            try:
+                worker, future = self._ended.get_nowait()
+            except queue.Empty:
+                break
+        self._dispatch()
+        return results
+
+    def running(self) -> Sequence[str]:
+        """Return the nodes that run now: the first unfinished one of each worker's batch."""
+        return [task.name for worker in self._workers if (task := self._current(worker))]
+
+    def stop(self) -> None:
+        """End all workers at once, and the scheduler."""
+        for worker in self._workers:
+            _end(worker.process)
+        self._workers.clear()
+        self._queue.clear()
+        if self._client is not None:
+            self._client.close(timeout=5)
+            self._cluster.close(timeout=5)
+            self._client = self._cluster = None
+
+    def _dispatch(self) -> None:
+        while self._queue:
+            free = self.n_workers - sum(w.slots for w in self._workers if w.tasks)
+            demand = min(self._queue[0].cpus, self.n_workers)
+            if free < demand:
+                return
+            worker = next((w for w in self._workers if not w.tasks), None) or self._spawn()
+            self._send(worker, self._next_batch(), demand)
+
+    def _next_batch(self) -> list[Task]:
+        """Return the next task, with more of its class if these are known to be short."""
+        first = self._queue.popleft()
+        batch = [first]
+        seconds = self._seconds.get(first.kind)
+        if seconds is None or first.cpus > 1:
+            return batch
+        fair = -(-(len(self._queue) + 1) // (2 * self.n_workers))
+        size = min(MAX_BATCH, fair, int(BATCH_SECONDS / max(seconds, 1e-4)))
+        while len(batch) < size and self._queue and self._queue[0].kind == first.kind:
+            batch.append(self._queue.popleft())
+        return batch
+
+    def _send(self, worker: _Worker, batch: list[Task], slots: int) -> None:
+        worker.tasks, worker.slots, worker.since = batch, slots, time.monotonic()
+        self._count += 1
+        future = self._client.submit(
+            run_batch,
+            batch,
+            key=f"{batch[0].name}-{self._count}",
+            workers=[worker.name],
+            pure=False,
+            retries=0,
+        )
+        worker.future = future
+        future.add_done_callback(lambda done: self._ended.put((worker, done)))
+
+    def _spawn(self) -> _Worker:
+        name = f"worker-{len(self._workers)}-{self._count}"
+        command = [sys.executable, "-P", "-m", "zn_pipeline.execute.dask_worker"]
+        environment = dict(os.environ)
+        cores = os.cpu_count() or 1
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // self.n_workers)))
+        with Path(self._tmp, "workers.log").open("ab") as log:
+            process = subprocess.Popen(
+                [*command, self._cluster.scheduler_address, name, self._tmp],
+                cwd=self._root,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        worker = _Worker(name, process)
+        self._workers.append(worker)
+        return worker
+
+    def _collect(self, worker: _Worker, future: Any) -> list[StageResult]:
+        """Return the results of a batch that has ended, one way or the other."""
+        if future is not worker.future:
+            return []
+        batch, worker.tasks, worker.future = worker.tasks, [], None
+        failures: list[StageResult] = []
+        if future.status == "finished":
+            failures = future.result()
+            known = {failure.name for failure in failures}
+            done = [read_record(self._tmp, task) for task in batch if task.name not in known]
+            found = [result for result in done if result is not None]
+            self._learn(batch, found)
+            return [*failures, *found]
+        return self._bury(worker, batch, f"{type(future.exception()).__name__}")
+
+    def _learn(self, batch: list[Task], results: list[StageResult]) -> None:
+        kinds = {task.name: task.kind for task in batch}
+        for result in results:
+            kind = kinds[result.name]
+            before = self._seconds.get(kind, result.seconds)
+            self._seconds[kind] = 0.7 * before + 0.3 * result.seconds
+
+    def _reap(self) -> list[StageResult]:
+        """Deal with workers that died, or that run a node for too long."""
+        results: list[StageResult] = []
+        for worker in list(self._workers):
+            if worker.process.poll() is not None:
+                batch, worker.tasks, worker.future = worker.tasks, [], None
+                results.extend(self._bury(worker, batch, "the worker process died"))
+            elif self._is_late(worker):
+                task = self._current(worker)
+                batch, worker.tasks, worker.future = worker.tasks, [], None
+                shown = task.name if task else "a node"
+                reason = f"{shown} ran longer than {self.walltime_minutes:g} minutes"
+                results.extend(self._bury(worker, batch, reason))
+        return results
+
+    def _is_late(self, worker: _Worker) -> bool:
+        limit = self.walltime_minutes
+        return bool(limit and worker.tasks and time.monotonic() - worker.since > 60 * limit)
+
+    def _bury(self, worker: _Worker, batch: list[Task], reason: str) -> list[StageResult]:
+        """Give up a worker: what it had finished counts, what it ran failed, the rest runs again."""
+        code = worker.process.poll()
+        _end(worker.process)
+        if worker in self._workers:
+            self._workers.remove(worker)
+        results: list[StageResult] = []
+        failed = False
+        for task in batch:
+            result = read_record(self._tmp, task)
+            if result is None and not failed:
+                failed = True
+                ended = f"worker ended by signal {-code}" if code and code < 0 else reason
+                result = StageResult(task.name, task.key, error=f"WorkerDied: {ended}")
+            if result is None:
+                self._queue.appendleft(task)
+            else:
+                results.append(result)
+        return results
+
+    def _current(self, worker: _Worker) -> Task | None:
+        for task in worker.tasks:
+            if read_record(self._tmp, task, quick=True) is None:
+                return task
+        return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a worker and all that it has started."""
+    if process.stdin is not None:
+        process.stdin.close()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,1 @@
+"""What makes a stage stale: digests of source code and of values."""

@@ -1,0 +1,156 @@
+"""`ase.Atoms` taken apart into named values, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import dict2constraint
+
+from .layout import Origin
+
+NamedValue = tuple[Origin, str, Any]
+
+EXTRAS = "extras"
+"""Key of what belongs to the frame as a whole: constraints and the displacement of the cell."""
+
+
+def take_apart(atoms: Atoms) -> list[NamedValue]:
+    """All that a frame holds, as (origin, key, value); the values are not copied.
+
+    Raises
+    ------
+    TypeError
+        `atoms` is no `ase.Atoms`, a key of `Atoms.info` is no string, or a constraint has no
+        ``todict``.
+    ValueError
+        The results of the calculator belong to another structure.
+    """
+    if not isinstance(atoms, Atoms):
+        raise TypeError(
+            f"a frame must be an ase.Atoms, received {type(atoms).__name__}; "
+            "to give a single structure, pass [atoms]"
+        )
+    values: list[NamedValue] = [
+        ("atoms", "numbers", atoms.numbers),
+        ("atoms", "positions", atoms.positions),
+        ("atoms", "cell", atoms.cell.array),
+        ("atoms", "pbc", atoms.pbc),
+    ]
+    values.extend(("calc", key, value) for key, value in valid_results(atoms).items())
+    values.extend(
+        ("arrays", key, value)
+        for key, value in atoms.arrays.items()
+        if key not in ("numbers", "positions")
+    )
+    for key, value in atoms.info.items():
+        if type(key) is not str:
+            raise TypeError(f"keys of Atoms.info must be strings, received {key!r}; rename it")
+        values.append(("info", key, value))
+    extras = _extras(atoms)
+    if extras:
+        values.append(("atoms", EXTRAS, extras))
+    return values
+
+
+def valid_results(atoms: Atoms) -> dict[str, Any]:
+    """Results of the calculator, {} without one; results that are None count as absent.
+
+    Raises
+    ------
+    ValueError
+        The calculator computed them for other positions, elements, cell or periodicity.
+    """
+    calc = atoms.calc
+    results = getattr(calc, "results", None)
+    if not results:
+        return {}
+    computed_for = getattr(calc, "atoms", None)
+    if isinstance(calc, BaseCalculator) and isinstance(computed_for, Atoms):
+        for name, now, then in (
+            ("numbers", atoms.numbers, computed_for.numbers),
+            ("positions", atoms.positions, computed_for.positions),
+            ("cell", atoms.cell.array, computed_for.cell.array),
+            ("pbc", atoms.pbc, computed_for.pbc),
+        ):
+            if not np.array_equal(now, then, equal_nan=name in ("positions", "cell")):
+                raise ValueError(
+                    f"results of a calculator must belong to the frame, received {sorted(results)} "
+                    f"computed for other {name}; drop them with `atoms.calc = None`, or keep them "
+                    "with `atoms.calc = SinglePointCalculator(atoms, **atoms.calc.results)`"
+                )
+    return {key: value for key, value in results.items() if value is not None}
+
+
+def _extras(atoms: Atoms) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if atoms.constraints:
+        for constraint in atoms.constraints:
+            if not hasattr(constraint, "todict"):
+                raise TypeError(
+                    f"constraints must have a todict method, received "
+                    f"{type(constraint).__name__}; remove it with `atoms.set_constraint()`"
+                )
+        extras["constraints"] = [constraint.todict() for constraint in atoms.constraints]
+    displacement = atoms.get_celldisp()
+    if displacement.any():
+        extras["celldisp"] = displacement
+    return extras
+
+
+def assemble(values: Iterable[NamedValue], velocities: np.ndarray | None = None) -> Atoms:
+    """Build a frame from what `take_apart` gave; results go into a `SinglePointCalculator`.
+
+    Parameters
+    ----------
+    values
+        (origin, key, value) in any order; the arrays become part of the frame, uncopied.
+    velocities
+        Velocities in the units of ASE, shape (n_atoms, 3), which files of other programs hold in
+        place of momenta.
+    """
+    fixed: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
+    info: dict[str, Any] = {}
+    results: dict[str, Any] = {}
+    parts = {"atoms": fixed, "arrays": arrays, "info": info, "calc": results}
+    for origin, key, value in values:
+        parts[origin][key] = value
+    extras = fixed.get(EXTRAS, {})
+    atoms = Atoms(
+        numbers=fixed["numbers"],
+        positions=fixed["positions"],
+        cell=fixed["cell"],
+        pbc=fixed["pbc"],
+        celldisp=extras.get("celldisp"),
+    )
+    atoms.arrays.update(arrays)
+    atoms.info.update(info)
+    if velocities is not None:
+        atoms.set_velocities(velocities)
+    if "constraints" in extras:
+        atoms.set_constraint([dict2constraint(entry) for entry in extras["constraints"]])
+    if results:
+        attach_results(atoms, results)
+    return atoms
+
+
+def attach_results(atoms: Atoms, results: dict[str, Any]) -> None:
+    """Give `atoms` a `SinglePointCalculator` with any results, those unknown to ASE too."""
+    atoms.calc = SinglePointCalculator(atoms)
+    atoms.calc.results.update(results)
+
+
+def copy_frame(atoms: Atoms) -> Atoms:
+    """Independent copy of a frame, results of its calculator included."""
+    results = valid_results(atoms)
+    twin = atoms.copy()
+    twin.info = deepcopy(atoms.info)
+    if results:
+        attach_results(twin, deepcopy(results))
+    return twin

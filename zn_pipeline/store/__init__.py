@@ -1,0 +1,1 @@
+"""Git, DVC, caches and revisions. The only folder that imports ``dvc`` or ``git``."""

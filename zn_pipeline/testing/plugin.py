@@ -1,0 +1,22 @@
+"""Pytest plugin: the fixture ``tmp_project``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from zn_pipeline.testing.projects import TemporaryProject
+
+
+@pytest.fixture
+def tmp_project(tmp_path: Path) -> Iterator[TemporaryProject]:
+    """A throw-away Git and DVC repository as working directory; ``.path``, ``.write``, ``.commit``."""
+    from zn_pipeline.testing.projects import TemporaryProject
+
+    project = TemporaryProject(tmp_path)
+    yield project
+    project.close()
