@@ -62,7 +62,7 @@ class Labeller:
             results = {
                 name: self.calculator.get_property(name, labelled) for name in self.properties
             }
-        except Exception as error:  # any failure of a foreign code is a finding
+        except Exception as error:  # noqa: BLE001 - any failure of a foreign code is a finding
             return f"{type(error).__name__}: {error}"
         for name, value in results.items():
             if value is None or not np.all(np.isfinite(value)):

@@ -1,4 +1,4 @@
-"""Is this build of JAX to be trusted?
+"""Test whether this build of JAX is to be trusted.
 
 Some CPU builds of XLA (those of jax 0.10.2, 0.11.0 and 0.11.1) return wrong numbers for a
 vmapped 3x3 matrix-vector product followed by a sum of squares, once the batch is large: the
@@ -49,7 +49,7 @@ def _products(count: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _compare(received: np.ndarray, expected: np.ndarray, count: int, dtype: np.dtype) -> None:
-    # A GPU may multiply float32 matrices with 10-bit mantissas; the defect looked for is of order 1.
+    # A GPU may multiply float32 with 10-bit mantissas; the defect looked for is of order 1.
     tolerance = 1e-2 if dtype == np.float32 else 1e-9
     if not np.allclose(received, expected, rtol=tolerance, atol=tolerance):
         raise RuntimeError(

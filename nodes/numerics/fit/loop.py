@@ -140,7 +140,9 @@ def _advance(progress: Progress, state: Any, metrics: EpochMetrics) -> Progress:
             f"learning_rate or look for outliers in the labels"
         )
     history = (*progress.history, metrics)
-    best_loss = progress.history[progress.best_epoch - 1].valid_loss if progress.best_epoch else None
+    best_loss = (
+        progress.history[progress.best_epoch - 1].valid_loss if progress.best_epoch else None
+    )
     if metrics.valid_loss is None or best_loss is None or metrics.valid_loss < best_loss:
         return Progress(state, jax.device_get(state.average), metrics.epoch, history)
     return Progress(state, progress.best, progress.best_epoch, history)

@@ -19,7 +19,9 @@ import numpy as np
 from nodes.numerics.neighbors.cells import image_ranges, image_table, periodic_basis
 from nodes.numerics.neighbors.host import dense_list, neighbor_edges
 
-__all__ = ["DeviceList", "ListSpec", "edge_vectors", "from_structure", "is_stale", "rebuild"]
+__all__ = [
+    "DeviceList", "ListSpec", "edge_vectors", "from_structure", "is_stale", "list_spec", "rebuild",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,15 @@ class DeviceList:
     origin: jax.Array
 
 
+def list_spec(
+    cell: np.ndarray, pbc: np.ndarray, *, cutoff: float, skin: float, capacity: int
+) -> ListSpec:
+    """Spec for a given cell (3, 3) in Angstrom and number of slots."""
+    images = image_ranges(periodic_basis(cell, pbc), pbc, cutoff + skin)
+    x, y, z = (bool(periodic) for periodic in pbc)
+    return ListSpec(cutoff, skin, capacity, (x, y, z), images)
+
+
 def from_structure(
     positions: np.ndarray,
     cell: np.ndarray,
@@ -77,9 +88,7 @@ def from_structure(
     needed = int(np.bincount(edges.receivers, minlength=1).max())
     capacity = -(-max(int(1.2 * needed) + 1, min_capacity) // 8) * 8
     dense = dense_list(edges, len(positions), capacity)
-    x, y, z = (bool(periodic) for periodic in pbc)
-    images = image_ranges(periodic_basis(cell, pbc), pbc, cutoff + skin)
-    spec = ListSpec(cutoff, skin, capacity, (x, y, z), images)
+    spec = list_spec(cell, pbc, cutoff=cutoff, skin=skin, capacity=capacity)
     return spec, DeviceList(*(jnp.asarray(a) for a in dense), origin=jnp.asarray(positions))
 
 
@@ -99,9 +108,7 @@ def edge_vectors(
     return jnp.where(neighbors.occupied[..., None], vectors, nowhere)
 
 
-def rebuild(
-    spec: ListSpec, positions: jax.Array, basis: jax.Array
-) -> tuple[DeviceList, jax.Array]:
+def rebuild(spec: ListSpec, positions: jax.Array, basis: jax.Array) -> tuple[DeviceList, jax.Array]:
     """Build the list anew from positions (n, 3), which need not lie inside the cell.
 
     Returns

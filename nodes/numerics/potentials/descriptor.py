@@ -122,9 +122,7 @@ def _monomials(unit: jax.Array) -> jax.Array:
     return jnp.stack([one, *components, *second.values(), *third], axis=-1)
 
 
-_DISTINCT = {
-    rank: list(itertools.combinations_with_replacement(range(3), rank)) for rank in (2, 3)
-}
+_DISTINCT = {rank: list(itertools.combinations_with_replacement(range(3), rank)) for rank in (2, 3)}
 
 
 def _expansion(rank: int) -> np.ndarray:

@@ -97,9 +97,7 @@ class EnergyModel:
         return {
             "weights": {
                 "radial": radial,
-                "layers": init_layers(
-                    layers_key, (n_features, *config.hidden, config.n_members)
-                ),
+                "layers": init_layers(layers_key, (n_features, *config.hidden, config.n_members)),
                 "scale": jnp.ones(n_elements, dtype),
                 "shift": jnp.zeros(n_elements, dtype),
             },
@@ -219,9 +217,7 @@ class EnergyModel:
         ]
         return np.concatenate(rows)
 
-    def _batches(
-        self, structures: Sequence[Structure], batch_size: int
-    ) -> list[tuple[Graph, int]]:
+    def _batches(self, structures: Sequence[Structure], batch_size: int) -> list[tuple[Graph, int]]:
         """Graphs of equal shape, and how many structures of each are real."""
         graphs = build_graphs(structures, self.config)
         batch_size = min(batch_size, len(structures))
@@ -270,9 +266,7 @@ class EnergyModel:
         self, params: Params, vectors: jax.Array, receiver: jax.Array, sender: jax.Array
     ) -> jax.Array:
         radial = params["weights"]["radial"]
-        moments = gaussian_moments(
-            vectors, receiver, sender, radial, self.config.cutoff_angstrom
-        )
+        moments = gaussian_moments(vectors, receiver, sender, radial, self.config.cutoff_angstrom)
         return invariants(moments, self.config.n_contractions)
 
     def _hidden(

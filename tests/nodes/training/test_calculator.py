@@ -18,9 +18,9 @@ def directory(tmp_path_factory):
         cutoff_angstrom=4.0,
         n_basis=6,
         n_radial=3,
-        n_contractions=3,
+        n_contractions=2,
         hidden=(8,),
-        n_members=3,
+        n_members=2,
     )
     model = EnergyModel(config)
     save_model(path, model, model.init(jax.random.key(1)))

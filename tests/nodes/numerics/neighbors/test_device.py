@@ -36,9 +36,7 @@ def test_rebuild_equals_host_list_after_atoms_moved():
             moved = start + rng.normal(size=start.shape) * 3.0
             rebuilt, needed = device.rebuild(spec, jnp.asarray(moved), jnp.asarray(basis))
             edges = neighbor_edges(moved, cell, pbc, 3.0)
-            expected = sorted(
-                zip(edges.receivers, edges.senders, *edges.shifts.T, strict=True)
-            )
+            expected = sorted(zip(edges.receivers, edges.senders, *edges.shifts.T, strict=True))
             assert edge_set(rebuilt) == expected, name
             assert int(needed) == np.bincount(edges.receivers, minlength=6).max()
             vectors = device.edge_vectors(spec, rebuilt, jnp.asarray(moved), jnp.asarray(basis))

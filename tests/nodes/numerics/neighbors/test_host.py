@@ -9,16 +9,14 @@ from nodes.numerics.neighbors.host import dense_list, neighbor_edges
 
 
 def brute_force(positions, cell, pbc, cutoff):
-    """All (i, j, shift) below the cutoff among images -6 ... 6 of periodic directions."""
-    found = set()
-    axes = [range(-6, 7) if periodic else (0,) for periodic in pbc]
-    for shift in itertools.product(*axes):
-        offset = np.array(shift) @ np.where(np.array(pbc)[:, None], cell, 0)
-        distance = np.linalg.norm(positions[None] + offset - positions[:, None], axis=-1)
-        for i, j in zip(*np.nonzero(distance < cutoff), strict=True):
-            if i != j or any(shift):
-                found.add((int(i), int(j), *shift))
-    return found
+    """All (i, j, shift) below the cutoff among images -5 ... 5 of periodic directions."""
+    axes = [range(-5, 6) if periodic else (0,) for periodic in pbc]
+    shifts = np.array(list(itertools.product(*axes)))
+    vectors = positions[None, :, None] - positions[:, None, None] + shifts @ cell
+    near = np.linalg.norm(vectors, axis=-1) < cutoff
+    i, j, s = np.nonzero(near)
+    found = zip(i.tolist(), j.tolist(), shifts[s].tolist(), strict=True)
+    return {(i, j, *shift) for i, j, shift in found if i != j or any(shift)}
 
 
 def random_cases(count):

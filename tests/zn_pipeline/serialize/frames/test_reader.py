@@ -97,7 +97,7 @@ def test_many_threads(path: Path):
         return steps == index.tolist() == frames[index].column("step").tolist()
 
     with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(job, range(24)))
+        assert all(pool.map(job, range(8)))
 
 
 def test_a_frame_can_be_changed_without_changing_the_sequence(path: Path):

@@ -147,8 +147,12 @@ def test_identity_and_immutability(frames: Frames):
         frames.anything = 1
 
 
-def test_copies_and_other_processes(frames: Frames):
+def test_copies(frames: Frames):
     assert steps(copy.deepcopy(frames[3:])) == list(range(3, 10))
+
+
+@pytest.mark.parametrize("frames", ["chain"], indirect=True)
+def test_other_processes(frames: Frames):
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(len, (frames[2:],)) == 8
         assert pool.apply(Frames.__getitem__, (frames[2:], 1)).info["step"] == 3

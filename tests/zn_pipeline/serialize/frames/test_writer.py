@@ -29,7 +29,7 @@ def test_any_mix_comes_back_exactly(tmp_path: Path, random_frames, assert_same_f
 
 
 def test_a_mix_that_spans_several_flushes(tmp_path: Path, random_frames, assert_same_frame):
-    frames = [*random_frames(1, 30), *random_frames(2, 600)]
+    frames = [*random_frames(1, 30), *random_frames(2, 300)]
     write_frames(tmp_path / "a.h5", frames)
     for one, other in zip(frames, Frames.from_file(tmp_path / "a.h5"), strict=True):
         assert_same_frame(one, other)
