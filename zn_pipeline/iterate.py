@@ -1,8 +1,8 @@
 """Loops that grow the graph: make one step, run it, read its decision, make the next.
 
-The stages of step ``i`` lie in the group ``<name>/<iii>`` and depend on nothing but the position, so
-that more steps leave earlier ones untouched. Each step ends in a :class:`Decide` node whose decision
-is an ordinary, versioned output; the committed ``dvc.yaml`` is plain and unrolled.
+The stages of step ``i`` lie in the group ``<name>/<iii>`` and depend on nothing but the position,
+so that more steps leave earlier ones untouched. Each step ends in a :class:`Decide` node whose
+decision is an ordinary, versioned output; the committed ``dvc.yaml`` is plain and unrolled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zn_pipeline.fields import deps, outs, params
 from zn_pipeline.node import ACTIVE, Node
 
 if TYPE_CHECKING:
-    from zn_pipeline.execute.protocol import Display, Executor
+    from zn_pipeline.execute.protocol import Executor
     from zn_pipeline.project import Project
 
 
@@ -80,7 +80,7 @@ class Loop:
     ----------
     carry, watch : of the last step
     steps : all steps
-    decisions : the node at the end of each step; ``decision.done`` and ``decision.values`` are outputs
+    decisions : the node at the end of each step, with outputs ``done`` and ``values``
     converged : whether the stop rule was met; None if the last step has not been run
     """
 
@@ -116,7 +116,7 @@ def iterate(
     *,
     name: str = "step",
     executor: Executor | None = None,
-    display: Display | None = None,
+    quiet: bool = False,
 ) -> Loop:
     """Grow a project until a stop rule is met.
 
@@ -127,7 +127,7 @@ def iterate(
     stop : frozen dataclass with a method ``met(values)``; its values stand in the params file
     max_steps : most steps to make
     name : group of the loop
-    executor, display : as for ``Project.repro``
+    executor, quiet : as for ``Project.repro``
 
     Raises
     ------
@@ -139,7 +139,7 @@ def iterate(
     if ACTIVE.get() is None:
         with project:
             return iterate(
-                project, step, init, stop, max_steps, name=name, executor=executor, display=display
+                project, step, init, stop, max_steps, name=name, executor=executor, quiet=quiet
             )
     carry, previous = init, None
     steps: list[Step] = []
@@ -154,25 +154,26 @@ def iterate(
         steps.append(made)
         decisions.append(decide)
         carry, previous = made.carry, decide.values
-        done = _decision(project, decide, executor, display)
+        done = _decision(project, decide, executor, quiet=quiet)
         if done is not False:
             break
-    _tell_shortened(project, name, len(steps), done)
+    if done:
+        _tell_shortened(project, name, len(steps))
     return Loop(carry, steps[-1].watch, tuple(steps), tuple(decisions), done)
 
 
 def _decision(
-    project: Project, decide: Decide, executor: Executor | None, display: Display | None
+    project: Project, decide: Decide, executor: Executor | None, *, quiet: bool
 ) -> bool | None:
-    """Run a step up to its decision; None if the project is only being built and it is not known."""
+    """Run a step up to its decision; None if the project is only built and it is not known."""
     token = ACTIVE.set(None)
     try:
-        return project.run_decision(decide, executor, display)
+        return project.run_decision(decide, executor, quiet=quiet)
     finally:
         ACTIVE.reset(token)
 
 
-def _tell_shortened(project: Project, name: str, n_steps: int, done: bool | None) -> None:
+def _tell_shortened(project: Project, name: str, n_steps: int) -> None:
     dropped = sorted(
         {
             entry["groups"][-1]
@@ -183,7 +184,7 @@ def _tell_shortened(project: Project, name: str, n_steps: int, done: bool | None
             and int(entry["groups"][-1]) >= n_steps
         }
     )
-    if dropped and done:
+    if dropped:
         print(
             f"{name}: the stop rule is met after {n_steps} steps; "
             f"steps {', '.join(dropped)} leave the graph",

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
+import shutil
 import sys
 import tempfile
 import typing
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, dataclass_transform
 
 from zn_pipeline.errors import BuildError, NotRunError
 from zn_pipeline.fields import OPTIONS, SPECIFIERS, NodeWorkDir
-from zn_pipeline.naming import suggest
+from zn_pipeline.naming import suggest, work_dir
 from zn_pipeline.records import FieldOptions, FieldSpec, Kind, ValueSource
 from zn_pipeline.reference import Ref, RefSum
 from zn_pipeline.resources import Resources
@@ -55,7 +57,7 @@ class NodeState:
     inputs: dict[str, Any] = dataclasses.field(default_factory=dict)
     source: ValueSource | None = None
     scratch: Path | None = None
-    temporary: Any = None
+    temporary: Path | None = None
     report: Callable[[int, int], None] | None = None
 
 
@@ -83,6 +85,7 @@ class NodeMeta(type):
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=SPECIFIERS)
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Node(metaclass=NodeMeta):
     """One step of a workflow: declared params, deps and outs, and a method ``run``.
 
@@ -127,10 +130,11 @@ class Node(metaclass=NodeMeta):
         """Folder of this node's files."""
         state = _state(self)
         if state.source is not None:
-            return Path(state.source.work_dir(state.stage))
+            return Path(state.source.shown(work_dir(state.groups, self.__dict__["name"])))
         if state.temporary is None:
-            state.temporary = tempfile.TemporaryDirectory(prefix=f"{type(self).__name__}-")
-        return Path(state.temporary.name)
+            state.temporary = Path(tempfile.mkdtemp(prefix=f"{type(self).__name__}-"))
+            weakref.finalize(self, shutil.rmtree, state.temporary, ignore_errors=True)
+        return state.temporary
 
     @property
     def scratch(self) -> Path:
@@ -168,12 +172,11 @@ class Node(metaclass=NodeMeta):
     def __getattr__(self, name: str) -> Any:
         spec = field_specs(type(self)).get(name)
         if spec is None:
-            known = [n for n in dir(type(self)) if not n.startswith("_")]
-            known += field_specs(type(self))
-            raise AttributeError(f"{type(self).__name__} has no {name!r}{suggest(name, known)}")
+            raise _unknown(self, name)
         state = _state(self)
         if name in state.inputs and not contains_reference(state.inputs[name]):
-            return _place(state.inputs[name], str(self.nwd), spec)
+            given = state.inputs[name]
+            return _place(given, str(self.nwd), spec) if spec.kind.is_path else given
         if state.source is None:
             shown = self.__dict__.get("name") or type(self).__name__
             raise NotRunError(f"{shown}.{name} does not exist yet; call run(), or project.repro()")
@@ -215,24 +218,32 @@ def state_of(node: Node) -> NodeState:
 def _reference(node: Node, name: str) -> Ref:
     cls = type(node)
     if name not in field_specs(cls) and not hasattr(cls, name):
-        known = [n for n in (*field_specs(cls), *dir(cls)) if not n.startswith("_")]
-        shown = node.__dict__.get("name") or cls.__name__
-        raise AttributeError(
-            f"{shown} ({cls.__name__}) has no output, property or method {name!r}"
-            f"{suggest(name, known)}"
-        )
+        raise _unknown(node, name)
     return Ref(node, name)
 
 
+def _unknown(node: Node, name: str) -> AttributeError:
+    cls = type(node)
+    known = [n for n in (*field_specs(cls), *dir(cls)) if not n.startswith("_")]
+    shown = node.__dict__.get("name") or cls.__name__
+    return AttributeError(
+        f"{shown} ({cls.__name__}) has no field, property or method {name!r}{suggest(name, known)}"
+    )
+
+
 def contains_reference(value: Any) -> bool:
-    """Whether a value holds references or nodes, at any depth of lists, tuples and dicts."""
+    """Whether a value holds references or nodes, at any depth of containers and specs."""
     if isinstance(value, (Ref, RefSum, Node)):
         return True
     if isinstance(value, (list, tuple)):
         return any(contains_reference(item) for item in typing.cast("list[Any]", value))
     if isinstance(value, dict):
         return any(contains_reference(v) for v in typing.cast("dict[Any, Any]", value).values())
-    return False
+    if isinstance(value, type):
+        return False
+    if dataclasses.is_dataclass(value):
+        return any(contains_reference(getattr(value, f.name)) for f in dataclasses.fields(value))
+    return any(contains_reference(getattr(value, f)) for f in getattr(value, "model_fields_set", ()))
 
 
 def as_path(value: Any, spec: FieldSpec) -> Any:
@@ -246,18 +257,18 @@ def as_path(value: Any, spec: FieldSpec) -> Any:
     return str(value) if "str" in text and "Path" not in text else Path(value)
 
 
-def _place(value: Any, work_dir: str, spec: FieldSpec) -> Any:
+def _place(value: Any, folder: str, spec: FieldSpec) -> Any:
     """Return path(s) with the work dir put in for the placeholder."""
-    return as_path(place_paths(value, work_dir), spec)
+    return as_path(place_paths(value, folder), spec)
 
 
-def place_paths(value: Any, work_dir: str) -> Any:
-    """Return path(s) as text, with ``work_dir`` in the place of ``zn.nwd``."""
+def place_paths(value: Any, folder: str) -> Any:
+    """Return path(s) as text, with ``folder`` in the place of ``zn.nwd``."""
     if isinstance(value, (list, tuple)):
-        items = [place_paths(item, work_dir) for item in typing.cast("list[Any]", value)]
+        items = [place_paths(item, folder) for item in typing.cast("list[Any]", value)]
         return items if isinstance(value, list) else tuple(items)
     if isinstance(value, NodeWorkDir):
-        return value.resolve(work_dir)
+        return value.resolve(folder)
     return value if value is None else Path(value).as_posix()
 
 
@@ -289,7 +300,7 @@ def resolved_annotation(cls: type[Node], spec: FieldSpec) -> Any:
         if spec.name in base.__dict__.get("__annotations__", {}):
             module = sys.modules.get(base.__module__)
             try:
-                return eval(  # noqa: S307 - the text of an annotation in the user's own source
+                return eval(
                     spec.annotation, dict(vars(module)) if module else {}, dict(vars(base))
                 )
             except (NameError, AttributeError, TypeError, SyntaxError):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Token
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from zn_pipeline.errors import BuildError, NodeFailedError
 from zn_pipeline.execute.dask import DaskExecutor
+from zn_pipeline.execute.display import LiveDisplay
 from zn_pipeline.execute.protocol import Display, Executor
 from zn_pipeline.execute.session import Session, StageStatus
 from zn_pipeline.execute.stages import Stage, read_stages
@@ -81,13 +83,11 @@ class Project:
     Parameters
     ----------
     root : folder of ``dvc.yaml``; the working directory if not given
-    params_file : ``params.yaml``, or ``params.json``, which stock DVC reads much faster in graphs of
-        many hundred nodes
+    params_file : ``params.yaml``, or ``params.json``, which stock DVC reads much faster in graphs
+        of many hundred nodes
     """
 
-    def __init__(
-        self, root: Path | str | None = None, *, params_file: str = PARAMS_FILE
-    ) -> None:
+    def __init__(self, root: Path | str | None = None, *, params_file: str = PARAMS_FILE) -> None:
         if params_file not in (PARAMS_FILE, "params.json"):
             raise BuildError(
                 f"params_file must be 'params.yaml' or 'params.json', received {params_file!r}"
@@ -114,7 +114,7 @@ class Project:
         ACTIVE.reset(self._tokens.pop())
 
     @contextmanager
-    def group(self, *names: str) -> Iterator[Group]:
+    def group(self, *names: str) -> Generator[Group]:
         """Open a group; groups nest and can be opened again.
 
         Parameters
@@ -135,7 +135,7 @@ class Project:
 
     def register(self, node: Node) -> None:
         """Take up a node that was just made; called by the node itself."""
-        values = node.__dict__
+        values = vars(node)
         name = values.get("name")
         if name is None:
             name = self._registry.automatic(self._groups, type(node).__name__)
@@ -208,6 +208,7 @@ class Project:
         *,
         executor: Executor | None = None,
         display: Display | None = None,
+        quiet: bool = False,
         force: bool = False,
         keep_going: bool = True,
         check: bool = True,
@@ -218,7 +219,8 @@ class Project:
         ----------
         targets : nodes to run with all that they depend on; all if none is given
         executor : where nodes run; :class:`DaskExecutor` with one worker per core if not given
-        display : shows the run
+        display : shows the run; nodes and their progress on standard error if not given
+        quiet : show nothing
         force : run nodes even if they are up to date
         keep_going : after a failure, go on with what does not depend on it
         check : raise if a node failed
@@ -226,17 +228,22 @@ class Project:
         Raises
         ------
         NodeFailedError
-            If a node failed (and ``check``); the message holds the errors and names what was skipped.
+            If a node failed (and ``check``); the message has the errors and what was skipped.
         BusyError
             If another run, ours or DVC's, is at work.
         """
         records = self._records()
         self._write(records)
+        source = Source(workspace(self.root))
         for node in self._nodes.values():
             _forget_values(node)
+            state_of(node).source = source
         if os.environ.get(BUILD_ONLY):
             return RunReport({})
-        report = self._session(records).repro(
+        session = self._session(records)
+        if display is None and not quiet:
+            display = LiveDisplay(session.repository.tmp)
+        report = session.repro(
             targets,
             executor or DaskExecutor(),
             display,
@@ -257,12 +264,12 @@ class Project:
         return {name: type(node).resources for name, node in self._nodes.items()}
 
     def run_decision(
-        self, decide: Node, executor: Executor | None, display: Display | None
+        self, decide: Node, executor: Executor | None, *, quiet: bool = False
     ) -> bool | None:
         """Run a loop up to one of its decisions and return it; see :mod:`zn_pipeline.iterate`."""
         stage = state_of(decide).stage
         if not os.environ.get(BUILD_ONLY):
-            self.repro([stage], executor=executor, display=display)
+            self.repro([stage], executor=executor, quiet=quiet)
             return bool(decide.__getattr__("done"))
         known = {status.name: status.state for status in self.status()}
         return bool(decide.__getattr__("done")) if known[stage] == "up to date" else None
@@ -279,16 +286,14 @@ class Project:
 
     def iterate(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Grow the graph step by step; see :func:`zn_pipeline.iterate.iterate`."""
-        from zn_pipeline.iterate import iterate
+        from zn_pipeline.iterate import iterate  # noqa: PLC0415 - the one upward import
 
         return iterate(self, step, *args, **kwargs)
 
 
 def describe_failures(report: RunReport) -> str:
     """Return the errors of a run and what was skipped, for people."""
-    lines: list[str] = []
-    for name in report.failed:
-        lines.append(f"{name} failed: {report.stages[name].error}")
+    lines = [f"{name} failed: {report.stages[name].error}" for name in report.failed]
     if report.skipped:
         lines.append(f"skipped: {', '.join(report.skipped)}")
     return "\n".join(lines)
@@ -296,9 +301,11 @@ def describe_failures(report: RunReport) -> str:
 
 def _forget_values(node: Node) -> None:
     """Let outputs and dependencies be read again when they are next asked for."""
-    for spec in field_specs(type(node)).values():
-        if spec.kind is not Kind.PARAMS:
-            node.__dict__.pop(spec.name, None)
+    specs = field_specs(type(node))
+    for name in list(node.__dict__):
+        computed = isinstance(getattr(type(node), name, None), cached_property)
+        if computed or (name in specs and specs[name].kind is not Kind.PARAMS):
+            del node.__dict__[name]
 
 
 def _read(path: Path) -> str:
@@ -318,4 +325,3 @@ def _check_library(root: Path) -> None:
             f"./nodes must not be a package of your own, because it hides the node library "
             f"installed at {library.parent}; rename your folder, e.g. my_nodes/"
         )
-

@@ -271,6 +271,6 @@ class ValueSource(Protocol):
         """Return the value of field ``spec`` of node ``name``."""
         ...
 
-    def work_dir(self, name: str) -> str:
-        """Return the folder in which the files of node ``name`` lie."""
+    def shown(self, path: str) -> str:
+        """Return a path from the project's root as user code sees it."""
         ...

@@ -8,6 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 import zn_pipeline as zn
 from nodes.atoms import structure_of
+from nodes.extras import require
 from nodes.interfaces import HasEnergyModel
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class JaxMD(zn.Node):
     metrics: dict[str, Any] = zn.metrics()
 
     def run(self) -> None:
+        require("jax", extra="jax")
         from nodes.numerics.md import MDSettings, run_md
 
         if self.on_failure not in ("raise", "record"):
@@ -117,11 +119,12 @@ class JaxMD(zn.Node):
             checkpoint_dir=self.scratch,
             on_block=lambda progress: self.progress(progress.step, self.n_steps),
         )
-        if result.stop_reason == "not finite" and self.on_failure == "raise":
+        broken = result.stop_reason == "not finite"
+        if broken and (self.on_failure == "raise" or len(result.steps) == 0):
             raise UnstableDynamicsError(
                 f"dynamics must stay finite, received NaN or infinity at step "
-                f"{result.stopped_at_step} of {self.n_steps}; lower timestep_fs, improve the model, "
-                'or keep the frames before by on_failure="record"'
+                f"{result.stopped_at_step} of {self.n_steps}; lower timestep_fs, improve the "
+                'model, or keep the frames before, if any, by on_failure="record"'
             )
         self.frames = _frames_of(result, start)
         self.log = _log_of(result, self.timestep_fs)

@@ -9,6 +9,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from nodes.atoms import structure_of
+from nodes.extras import require
 
 __all__ = ["PotentialCalculator", "results_of"]
 
@@ -34,6 +35,7 @@ class PotentialCalculator(Calculator):
     ]
 
     def __init__(self, model_directory: Path) -> None:
+        require("jax", extra="jax")
         from nodes.numerics.potentials import load_model
 
         super().__init__()

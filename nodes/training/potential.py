@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import zn_pipeline as zn
 from nodes.atoms import structures_of
+from nodes.extras import require
 from nodes.labels import attach_results
 from nodes.training.calculator import PotentialCalculator, results_of
 
@@ -120,6 +121,7 @@ class TrainPotential(zn.Node):
     metrics: dict[str, Any] = zn.metrics()
 
     def run(self) -> None:
+        require("optax", extra="jax")
         import pandas as pd
 
         from nodes.numerics.fit import FitConfig, calibrate_forces, fit
@@ -168,6 +170,7 @@ class TrainPotential(zn.Node):
 
     def energy_model(self) -> "tuple[EnergyModel, Params]":
         """Return the trained model and its parameters."""
+        require("jax", extra="jax")
         from nodes.numerics.potentials import load_model
 
         return load_model(Path(self.directory))

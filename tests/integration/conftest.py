@@ -1,9 +1,11 @@
 """Real projects: Git and DVC repositories, the command lines of DVC and of the framework."""
 
+import contextlib
 import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -68,6 +70,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         self._started.append(process)
         return process
@@ -75,8 +78,8 @@ class Shell:
     def close(self) -> None:
         """End what still runs."""
         for process in self._started:
-            if process.poll() is None:
-                process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
     def is_clean(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import zn_pipeline as zn
+from zn_pipeline.store.lockfile import LockFile
 
 ALL = ["Const", "Files", "ReadFolder", "Scale"]
 
@@ -79,8 +80,6 @@ def test_we_and_dvc_write_the_same(project, shell):
     Path("dvc.lock").unlink()
     shell.dvc("repro")
     by_dvc = {path.name for path in Path(".dvc/cache/runs").rglob("*") if path.is_file()}
-    from zn_pipeline.store.lockfile import LockFile
-
     theirs = LockFile(Path("dvc.lock"))
     Path("ours.lock").write_text(ours)
     mine = LockFile(Path("ours.lock"))
@@ -227,6 +226,9 @@ def test_while_we_run_dvc_is_refused(project, shell, my_nodes, run_log, go_on, u
     before = contents(Path("outs"))
     counts = run_log.counts()
     assert "busy" in shell.dvc("repro", code=255)
+    said = shell.znp("repro", code=1)
+    assert said.startswith("error: only one run may change")
+    assert len(said.splitlines()) == 1
     assert contents(Path("outs")) == before
     assert run_log.counts() == counts
     go_on.touch()

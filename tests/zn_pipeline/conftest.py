@@ -211,3 +211,20 @@ class Runner:
 def repro(tmp_project: TemporaryProject) -> Runner:
     """Return what runs the nodes made in its with block."""
     return Runner()
+
+
+@pytest.fixture
+def runner_cli(tmp_project: TemporaryProject) -> Any:
+    """Return a function that calls the command line in this process and gives back what it printed."""
+    from typer.testing import CliRunner
+
+    from zn_pipeline.cli.app import app
+
+    def call(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, list(arguments))
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return str(result.stdout)
+
+    return call

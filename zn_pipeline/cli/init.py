@@ -57,7 +57,8 @@ def init(
         _call(["git", "init", "--quiet"], folder)
     if not any((place / ".dvc").is_dir() for place in (folder, *folder.parents)):
         inside = (folder / ".git").exists()
-        _call([sys.executable, "-m", "dvc", "init", "--quiet", *([] if inside else ["--subdir"])], folder)
+        place = [] if inside else ["--subdir"]
+        _call([sys.executable, "-m", "dvc", "init", "--quiet", *place], folder)
         _call([sys.executable, "-m", "dvc", "config", "core.analytics", "false"], folder)
         _call([sys.executable, "-m", "dvc", "config", "core.check_update", "false"], folder)
     Repository.find(folder).ignore_outputs()

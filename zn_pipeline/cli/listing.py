@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.console import Console
-from rich.tree import Tree
 
 from zn_pipeline.store.source import open_source
 
@@ -22,6 +20,9 @@ def list_nodes(
     if as_json:
         print(json.dumps({name: _row(entry) for name, entry in graph.items()}))
         return
+    from rich.console import Console
+    from rich.tree import Tree
+
     root = Tree(source.snapshot.label)
     branches: dict[tuple[str, ...], Tree] = {(): root}
     for name, entry in graph.items():

@@ -22,7 +22,8 @@ def nodes(
         return
     for name, row in rows.items():
         print(f"{name}: {row['description']}")
-        print(f"    reads {', '.join(row['reads']) or '-'}  writes {', '.join(row['writes']) or '-'}")
+        print(f"    reads  {', '.join(row['reads']) or '-'}")
+        print(f"    writes {', '.join(row['writes']) or '-'}")
 
 
 def _catalogue() -> dict[str, dict[str, str | list[str]]]:

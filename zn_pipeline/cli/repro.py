@@ -8,8 +8,8 @@ from pathlib import Path
 
 import typer
 
-from zn_pipeline.cli.progress import LiveDisplay, summary
 from zn_pipeline.execute.dask import DaskExecutor
+from zn_pipeline.execute.display import LiveDisplay, summary
 from zn_pipeline.execute.protocol import NoDisplay
 from zn_pipeline.execute.session import Session
 from zn_pipeline.project import describe_failures

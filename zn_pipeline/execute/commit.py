@@ -59,8 +59,12 @@ class Writer:
         entry = lock_entry(expected, outs)
         self._remember(stage, entry, key, outs)
         self.lock.set(stage.name, entry)
-        self._uncommitted.append((stage.name, result.key))
+        self.retire(result)
         return outs
+
+    def retire(self, result: StageResult) -> None:
+        """Let go of the record and scratch folder of a run once ``dvc.lock`` is written."""
+        self._uncommitted.append((result.name, result.key))
 
     def _remember(
         self,
@@ -107,7 +111,7 @@ class Writer:
         return known if known.keys() == stage.outs.keys() else None
 
     def flush(self, *, now: bool = False) -> None:
-        """Write ``dvc.lock`` if it is time; then the records of the workers have done their duty."""
+        """Write ``dvc.lock`` if it is time; the records of the workers have then served."""
         due = now or time.monotonic() - self._flushed > FLUSH_SECONDS
         if not due:
             return

@@ -6,30 +6,34 @@ each runs one batch of nodes at a time, and a worker that dies costs only the no
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import queue
-import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zn_pipeline.errors import PipelineError
+from zn_pipeline.execute.dask_worker import end_worker
 from zn_pipeline.execute.worker import read_record, run_task
 from zn_pipeline.records import StageResult, Task
 
 BATCH_SECONDS = 0.05
 MAX_BATCH = 50
+MAX_STILLBORN = 3
 
 
-def run_batch(tasks: Sequence[Task]) -> list[StageResult]:
-    """Run tasks one after the other; failures are returned, successes are left as records."""
-    results = [run_task(task) for task in tasks]
-    return [result for result in results if not result.ok]
+class NodeRunner:
+    """Lives in a worker as a Dask actor; a call goes straight to it, past the scheduler."""
+
+    def run(self, tasks: Sequence[Task]) -> list[StageResult]:
+        """Run tasks one after the other."""
+        return [run_task(task) for task in tasks]
 
 
 @dataclasses.dataclass(slots=True)
@@ -38,10 +42,11 @@ class _Worker:
 
     name: str
     process: subprocess.Popen[bytes]
+    inbox: queue.SimpleQueue[list[Task] | None]
     tasks: list[Task] = dataclasses.field(default_factory=list[Task])
-    future: Any = None
     since: float = 0.0
     slots: int = 0
+    ready: bool = False
 
 
 class DaskExecutor:
@@ -64,15 +69,16 @@ class DaskExecutor:
         self._root = self._tmp = ""
         self._queue: deque[Task] = deque()
         self._workers: list[_Worker] = []
-        self._ended: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._seconds: dict[str, float] = {}
         self._cluster: Any = None
         self._client: Any = None
         self._count = 0
+        self._stillborn = 0
 
     def start(self, root: str, tmp: str) -> None:
         """Start the scheduler; workers follow when there is work."""
-        import dask
+        from dask import config
         from distributed import Client, LocalCluster
 
         self._root, self._tmp = root, tmp
@@ -81,9 +87,12 @@ class DaskExecutor:
             "distributed.comm.timeouts.connect": "60s",
             "distributed.worker.daemon": False,
         }
-        with dask.config.set(settings):
+        with config.set(settings):
             self._cluster = LocalCluster(
-                n_workers=0, processes=True, dashboard_address=None, host="127.0.0.1"
+                n_workers=0,
+                processes=True,
+                host="127.0.0.1",
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             )
             self._client = Client(self._cluster, set_as_default=False)
 
@@ -96,13 +105,13 @@ class DaskExecutor:
         self._dispatch()
         results: list[StageResult] = []
         try:
-            worker, future = self._ended.get(timeout=timeout_seconds)
+            ended = self._ended.get(timeout=timeout_seconds)
         except queue.Empty:
             return self._reap()
         while True:
-            results.extend(self._collect(worker, future))
+            results.extend(self._collect(ended))
             try:
-                worker, future = self._ended.get_nowait()
+                ended = self._ended.get_nowait()
             except queue.Empty:
                 break
         self._dispatch()
@@ -115,6 +124,7 @@ class DaskExecutor:
     def stop(self) -> None:
         """End all workers at once, and the scheduler."""
         for worker in self._workers:
+            worker.inbox.put(None)
             _end(worker.process)
         self._workers.clear()
         self._queue.clear()
@@ -147,20 +157,11 @@ class DaskExecutor:
 
     def _send(self, worker: _Worker, batch: list[Task], slots: int) -> None:
         worker.tasks, worker.slots, worker.since = batch, slots, time.monotonic()
-        self._count += 1
-        future = self._client.submit(
-            run_batch,
-            batch,
-            key=f"{batch[0].name}-{self._count}",
-            workers=[worker.name],
-            pure=False,
-            retries=0,
-        )
-        worker.future = future
-        future.add_done_callback(lambda done: self._ended.put((worker, done)))
+        worker.inbox.put(batch)
 
     def _spawn(self) -> _Worker:
-        name = f"worker-{len(self._workers)}-{self._count}"
+        self._count += 1
+        name = f"worker-{self._count}"
         command = [sys.executable, "-P", "-m", "zn_pipeline.execute.dask_worker"]
         environment = dict(os.environ)
         cores = os.cpu_count() or 1
@@ -175,24 +176,22 @@ class DaskExecutor:
                 stderr=log,
                 start_new_session=True,
             )
-        worker = _Worker(name, process)
+        worker = _Worker(name, process, queue.SimpleQueue())
         self._workers.append(worker)
+        arguments = (worker, self._client, self._ended)
+        threading.Thread(target=_attend, args=arguments, daemon=True).start()
         return worker
 
-    def _collect(self, worker: _Worker, future: Any) -> list[StageResult]:
+    def _collect(self, ended: _Ended) -> list[StageResult]:
         """Return the results of a batch that has ended, one way or the other."""
-        if future is not worker.future:
+        worker, batch, results = ended
+        if worker not in self._workers or worker.tasks is not batch:
             return []
-        batch, worker.tasks, worker.future = worker.tasks, [], None
-        failures: list[StageResult] = []
-        if future.status == "finished":
-            failures = future.result()
-            known = {failure.name for failure in failures}
-            done = [read_record(self._tmp, task) for task in batch if task.name not in known]
-            found = [result for result in done if result is not None]
-            self._learn(batch, found)
-            return [*failures, *found]
-        return self._bury(worker, batch, f"{type(future.exception()).__name__}")
+        worker.tasks = []
+        if isinstance(results, BaseException):
+            return self._bury(worker, batch, f"{type(results).__name__}: {results}")
+        self._learn(batch, results)
+        return results
 
     def _learn(self, batch: list[Task], results: list[StageResult]) -> None:
         kinds = {task.name: task.kind for task in batch}
@@ -206,11 +205,11 @@ class DaskExecutor:
         results: list[StageResult] = []
         for worker in list(self._workers):
             if worker.process.poll() is not None:
-                batch, worker.tasks, worker.future = worker.tasks, [], None
+                batch, worker.tasks = worker.tasks, []
                 results.extend(self._bury(worker, batch, "the worker process died"))
             elif self._is_late(worker):
                 task = self._current(worker)
-                batch, worker.tasks, worker.future = worker.tasks, [], None
+                batch, worker.tasks = worker.tasks, []
                 shown = task.name if task else "a node"
                 reason = f"{shown} ran longer than {self.walltime_minutes:g} minutes"
                 results.extend(self._bury(worker, batch, reason))
@@ -221,9 +220,15 @@ class DaskExecutor:
         return bool(limit and worker.tasks and time.monotonic() - worker.since > 60 * limit)
 
     def _bury(self, worker: _Worker, batch: list[Task], reason: str) -> list[StageResult]:
-        """Give up a worker: what it had finished counts, what it ran failed, the rest runs again."""
+        """Give up a worker: what it had finished counts, what it ran failed, the rest runs."""
         code = worker.process.poll()
         _end(worker.process)
+        self._stillborn = 0 if worker.ready else self._stillborn + 1
+        if self._stillborn >= MAX_STILLBORN:
+            raise PipelineError(
+                f"workers must be able to start, but {self._stillborn} in a row ended before they "
+                f"could take a node; see {self._tmp}/workers.log"
+            )
         if worker in self._workers:
             self._workers.remove(worker)
         results: list[StageResult] = []
@@ -247,10 +252,29 @@ class DaskExecutor:
         return None
 
 
+_Ended = tuple[_Worker, list[Task], "list[StageResult] | BaseException"]
+
+
+def _attend(worker: _Worker, client: Any, ended: queue.SimpleQueue[_Ended]) -> None:
+    """Hand batches to the actor of one worker until it is told to stop; runs in a thread."""
+    runner: Any = None
+    while (batch := worker.inbox.get()) is not None:
+        try:
+            if runner is None:
+                with client.as_current():  # the proxy of an actor takes the current client
+                    runner = client.submit(
+                        NodeRunner, actor=True, workers=[worker.name], key=worker.name
+                    ).result()
+                worker.ready = True
+            ended.put((worker, batch, runner.run(batch).result()))
+        except Exception as error:  # noqa: BLE001 - whatever ends the worker is reported
+            ended.put((worker, batch, error))
+            return
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a worker and all that it has started."""
     if process.stdin is not None:
         process.stdin.close()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    end_worker(process.pid)
     process.wait()

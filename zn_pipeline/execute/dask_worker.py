@@ -7,19 +7,32 @@ driver closes it or dies, the worker and all processes that its nodes have start
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
 
+import psutil
+
 from zn_pipeline.store.locks import hold_worker_lock
+
+
+def end_worker(pid: int) -> None:
+    """End a worker and all processes that its nodes have started, in whatever session they are."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _end_with_driver() -> None:
     while sys.stdin.buffer.read(1):
         pass
-    os.killpg(0, signal.SIGKILL)
+    end_worker(os.getpid())
 
 
 async def _serve(address: str, name: str, local: str) -> None:

@@ -1,8 +1,8 @@
 """The run: settles every stage once, in the order of the graph, as many at a time as there is room.
 
-A stage is settled as soon as all that it depends on is: unchanged, restored from an earlier result,
-done, failed, or skipped because something above it failed. An output that comes out identical leaves
-everything below it untouched.
+A stage is settled as soon as all that it depends on is: unchanged, restored from an earlier
+result, done, failed, or skipped because something above it failed. An output that comes out
+identical leaves everything below it untouched.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-from zn_pipeline.errors import PipelineError
+from zn_pipeline.errors import BusyError, PipelineError
 from zn_pipeline.execute.commit import Writer
 from zn_pipeline.execute.protocol import Display, Executor
 from zn_pipeline.execute.stages import Stage, StageGraph
@@ -102,9 +102,7 @@ class Engine:
                 self._held.close()
                 self._announced = False
                 self.display.end()
-        return RunReport(
-            {name: self.reports[name] for name in order}, time.perf_counter() - start
-        )
+        return RunReport({name: self.reports[name] for name in order}, time.perf_counter() - start)
 
     def _results(self) -> Sequence[StageResult]:
         """Return results of runs that were never committed first, then those of the executor."""
@@ -117,6 +115,9 @@ class Engine:
     def _settle(self, report: StageReport, chosen: set[str]) -> None:
         self.reports[report.name] = report
         self.display.settled(report)
+        left = self._records.pop(report.name, None)
+        if left is not None and report.status in (Status.UNCHANGED, Status.RESTORED):
+            self.writer.retire(left)
         for below in self.stages.downstream[report.name]:
             if below in chosen:
                 self._missing[below] -= 1
@@ -127,7 +128,7 @@ class Engine:
         stage = self.stages.stages[name]
         broken = [
             above
-            for above in sorted(self.stages.upstream[name] & chosen)
+            for above in sorted(self.stages.upstream[name] & self.reports.keys())
             if self.reports[above].status in (Status.FAILED, Status.SKIPPED)
         ]
         if broken or self._stop:
@@ -136,6 +137,8 @@ class Engine:
             return
         try:
             report = self._look_up(stage, force=force)
+        except BusyError:
+            raise
         except PipelineError as error:
             report = StageReport(name, Status.FAILED, error=str(error))
         if report is not None:
@@ -278,4 +281,3 @@ class Engine:
         self._attempts[stage.name] = attempts + 1
         self.executor.submit(self._task(stage, self._pending[result.name][0]))
         return True
-

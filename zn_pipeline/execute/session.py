@@ -38,7 +38,7 @@ class StageStatus:
 
     Attributes
     ----------
-    state : ``"up to date"``, ``"stale"``, ``"waiting"`` (for something stale above it) or ``"failed"``
+    state : ``"up to date"``, ``"stale"``, ``"failed"``, or ``"waiting"`` for something above it
     reasons : why, one line for each difference
     """
 
@@ -258,9 +258,16 @@ class Session:
     def _status_of(
         self, stage: Stage, inputs: Inputs, entry: Json | None, stale: list[str]
     ) -> StageStatus:
-        if self._failure(stage.name).exists():
-            last = self._failure(stage.name).read_text(encoding="utf-8").strip().splitlines()
-            return StageStatus(stage.name, "failed", tuple(last[-1:]))
+        status = self._compare(stage, inputs, entry, stale)
+        if status.state == "up to date" or not self._failure(stage.name).exists():
+            return status
+        last = self._failure(stage.name).read_text(encoding="utf-8").strip().splitlines()
+        return StageStatus(stage.name, "failed", tuple(last[-1:]))
+
+    def _compare(
+        self, stage: Stage, inputs: Inputs, entry: Json | None, stale: list[str]
+    ) -> StageStatus:
+        """Return the status of a stage, whether or not its last run failed."""
         if stale:
             above = f"waits for {', '.join(stale)}"
             return StageStatus(stage.name, "waiting", (above,))
@@ -296,4 +303,3 @@ def _with_codes(wire: Json) -> Json:
     if "spec" in changed and isinstance(changed["spec"], str):
         changed["code"] = code_digest(import_object(changed["spec"]))
     return changed
-

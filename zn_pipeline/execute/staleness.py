@@ -1,8 +1,9 @@
-"""Is a stage up to date? If not, why? And was the same thing computed before, under any name?"""
+"""Whether a stage is up to date, why not, and whether the same was computed before."""
 
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -55,7 +56,9 @@ class Inputs:
             hint = ""
             if (self.root / f"{path}.dvc").exists():
                 hint = "; it is tracked by DVC, run 'dvc pull' or 'dvc checkout'"
-            raise PipelineError(f"the dependency {path} must exist, but there is none{hint}") from None
+            raise PipelineError(
+                f"the dependency {path} must exist, but there is none{hint}"
+            ) from None
 
     def params(self, file: str) -> dict[str, Json]:
         """Return the content of a params file."""
@@ -99,10 +102,20 @@ class Inputs:
         return {
             "code": entry["code"],
             "params": self._own_params(stage),
-            "wires": map_references(entry.get("wires", {}), self._nameless),
+            "wires": {
+                field: map_references(wire, self._nameless)
+                for field, wire in cast("dict[str, Json]", entry.get("wires", {})).items()
+            },
+            "files": self._files_of_specs(stage, paths),
             "paths": {key: self._nameless_path(path, stage) for key, path in paths.items()},
             "outs": sorted(_inside(path, work_dir) for path in stage.outs),
         }
+
+    def _files_of_specs(self, stage: Stage, paths: Mapping[str, Json]) -> dict[str, Json]:
+        """Return the contents of files that no node writes and no path field names."""
+        named = json.dumps(list(paths.values()))
+        own = [p for p in stage.deps if p not in self.stages.owners and json.dumps(p) not in named]
+        return {path: self.file(path).md5 for path in own}
 
     def _own_params(self, stage: Stage) -> Json:
         for file, keys in stage.params.items():
@@ -165,8 +178,6 @@ def _parse(file: str, text: str) -> Json:
     if file.endswith(".json"):
         return json.loads(text)
     if file.endswith(".toml"):
-        import tomllib
-
         return tomllib.loads(text)
     return load(text) or {}
 
@@ -244,7 +255,7 @@ def _graph_reasons(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str
         old_wires = cast("dict[str, Json]", before.get("wires", {}))
         for field in sorted(wires.keys() | old_wires.keys()):
             if wires.get(field) != old_wires.get(field):
-                found.append(f"wire {name}.{field} changed")
+                found += [f"wire {name}.{field} changed"]
         if before.get("paths") != after.get("paths") or before.get("outs") != after.get("outs"):
             found.append(f"paths of {name} changed")
     return found

@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 from zn_pipeline.errors import PipelineError
@@ -38,7 +38,7 @@ def run_task(task: Task, *, log: bool = True) -> StageResult:
     start = time.perf_counter()
     root = Path(task.root)
     work_dir = root / task.work_dir
-    here = os.getcwd()
+    here = Path.cwd()
     try:
         os.chdir(root)
         drop_records(Path(task.tmp), [task.name])
@@ -141,7 +141,7 @@ def _hash_outputs(task: Task, root: Path) -> tuple[dict[str, FileHash], dict[str
 
 
 @contextlib.contextmanager
-def _logged(file: Path) -> Iterator[None]:
+def _logged(file: Path) -> Generator[None]:
     """Send standard output and error of this process and its children to a file."""
     sys.stdout.flush()
     sys.stderr.flush()

@@ -16,7 +16,7 @@ from zn_pipeline.records import Json
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+=-]*(?:[ :][A-Za-z0-9_./+=-]+)*\Z")
 _HASH = re.compile(r"(?=[0-9a-f]*[a-df])[0-9a-f]{32}(?:\.dir)?\Z")
-_RESERVED = frozenset("true false null yes no on off y n".split())
+_RESERVED = frozenset(["true", "false", "null", "yes", "no", "on", "off", "y", "n"])
 _CONTROL = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:e[-+][0-9]+)?\Z")

@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,10 @@ def _load_array(path: Path) -> Any:
 def _dump_archive(value: Any, path: Path) -> None:
     import numpy as np
 
-    with path.open("wb") as file:
-        np.savez(file, **{name: np.asarray(array) for name, array in value.items()})
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in value.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
 
 
 def _load_archive(path: Path) -> Any:
@@ -148,6 +151,9 @@ def _dump_table(value: Any, path: Path) -> None:
 def _load_table(path: Path) -> Any:
     import pandas as pd
 
+    major, minor = (int(part) for part in pd.__version__.split(".")[:2])
+    if (major, minor) >= (3, 1):  # reads floats exactly, and deprecates being asked to
+        return pd.read_csv(path)
     return pd.read_csv(path, float_precision="round_trip")
 
 

@@ -17,7 +17,6 @@ from zn_pipeline.errors import FieldError
 from zn_pipeline.records import Json
 
 
-
 def canonical(value: Any, where: str, *, allow_nan: bool = False) -> tuple[Json, bool]:
     """Return ``value`` as plain data, and whether its type changed on the way.
 

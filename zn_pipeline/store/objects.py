@@ -41,8 +41,7 @@ def files_below(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            if not name.endswith(".part"):
-                yield Path(place, name)
+            yield Path(place, name)
 
 
 def hash_path(path: Path, state: HashState | None = None) -> tuple[FileHash, Tree | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -66,9 +67,12 @@ def _parse_params(name: str, text: str) -> dict[str, Json]:
     return cast("dict[str, Json]", content or {})
 
 
+_USES_JSON = re.compile(r"\n    - graph\.json:\n(?:      - .*\n)+    - params\.json:\n")
+
+
 def _params_file(dvc_text: str) -> str:
-    """Return the params file that a ``dvc.yaml`` uses."""
-    return "params.json" if "\n    - params.json:\n" in dvc_text else PARAMS_FILE
+    """Return the params file that the nodes of a ``dvc.yaml`` use."""
+    return "params.json" if _USES_JSON.search(dvc_text) else PARAMS_FILE
 
 
 class Workspace:
@@ -78,6 +82,7 @@ class Workspace:
         self.root = root
         self._graph: tuple[object, dict[str, Json]] = (None, {})
         self._params: tuple[object, dict[str, Json]] = (None, {})
+        self._dvc: tuple[object, str] = (None, PARAMS_FILE)
 
     @property
     def label(self) -> str:
@@ -101,18 +106,19 @@ class Workspace:
     @property
     def params(self) -> dict[str, Json]:
         """Content of the params file, parsed again only when the file has changed."""
-        for name in (PARAMS_FILE, "params.json"):
-            stamp = _stamp(self.root / name)
-            if stamp is not None and (name == PARAMS_FILE or self._uses(name)):
-                if stamp != self._params[0]:
-                    text = (self.root / name).read_text(encoding="utf-8")
-                    self._params = (stamp, _parse_params(name, text))
-                return self._params[1]
-        return {}
+        file = self.root / self._params_name()
+        stamp = _stamp(file)
+        if stamp != self._params[0]:
+            text = file.read_text(encoding="utf-8") if stamp else ""
+            self._params = (stamp, _parse_params(file.name, text) if text else {})
+        return self._params[1]
 
-    def _uses(self, name: str) -> bool:
-        file = self.root / DVC_FILE
-        return file.exists() and _params_file(file.read_text(encoding="utf-8")) == name
+    def _params_name(self) -> str:
+        stamp = _stamp(self.root / DVC_FILE)
+        if stamp != self._dvc[0]:
+            text = (self.root / DVC_FILE).read_text(encoding="utf-8") if stamp else ""
+            self._dvc = (stamp, _params_file(text))
+        return self._dvc[1]
 
     def shown(self, path: str) -> str:
         """Return the path from the project's root if that is the working directory."""
@@ -168,9 +174,6 @@ class Revision:
     @cached_property
     def params(self) -> dict[str, Json]:
         """Content of the params file."""
-        text = self._text(PARAMS_FILE)
-        if text and "params.json" not in self._text(DVC_FILE):
-            return _parse_params(PARAMS_FILE, text)
         name = _params_file(self._text(DVC_FILE))
         return _parse_params(name, self._text(name) or "{}")
 
@@ -199,7 +202,7 @@ class Revision:
             if start is not None:
                 try:
                     folders.append(Repository.find(start).cache)
-                except Exception:  # noqa: BLE001, S112 - a broken neighbour must not hide other caches
+                except Exception:  # noqa: BLE001 - a broken neighbour must not hide other caches
                     continue
         folders.append(user_cache() / "objects")
         return [ObjectCache(folder) for folder in dict.fromkeys(folders)]

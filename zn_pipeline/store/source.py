@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from zn_pipeline.errors import NodeNotFoundError, NotRunError, PipelineError
 from zn_pipeline.naming import display_name, normalise, suggest, work_dir
-from zn_pipeline.node import Node, as_path, field_specs, load_node, resolved_annotation
+from zn_pipeline.node import Node, as_path, load_node, resolved_annotation
 from zn_pipeline.records import FieldSpec, Json, Kind
 from zn_pipeline.serialize.codecs import codec_for
 from zn_pipeline.serialize.params import restore
@@ -70,6 +70,10 @@ class Source:
     def work_dir(self, name: str) -> str:
         """Return the work dir of a node as user code sees it."""
         return self.snapshot.shown(work_dir(*self._place(name)))
+
+    def shown(self, path: str) -> str:
+        """Return a path from the project's root as user code sees it."""
+        return self.snapshot.shown(path)
 
     def _follow(self, wire: dict[str, Json]) -> Node:
         if "remote" in wire:

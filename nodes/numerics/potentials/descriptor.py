@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -32,37 +34,72 @@ def cosine_cutoff(r: jax.Array, cutoff: float) -> jax.Array:
 
 
 def bessel_basis(r: jax.Array, n_basis: int, cutoff: float) -> jax.Array:
-    """Smooth radial basis times the cosine cutoff, shape (..., n_basis).
+    """Smooth radial basis times the cosine cutoff.
 
     Kocer, Mason & Erturk, J. Chem. Phys. 150, 154102 (2019): with x = pi r / cutoff,
 
         B_n = (-1)^n sqrt(2) pi cutoff^(-3/2) [sin((n+1) x) / ((n+1) x) + (the same of n+2)].
 
     The functions vanish like (cutoff - r)^4, so energies are thrice differentiable there.
+
+    Parameters
+    ----------
+    r : (n, k), Angstrom
+
+    Returns
+    -------
+    (n, n_basis, k)
     """
-    x = jnp.pi / cutoff * r
-    sines = _sine_ladder(jnp.sin(x), jnp.cos(x), n_basis + 1)
-    weights = np.zeros((n_basis + 1, n_basis))
+    return jnp.einsum("bc,nck->nbk", _sine_weights(n_basis, cutoff), _sines(r, n_basis + 1, cutoff))
+
+
+def _sine_weights(n_basis: int, cutoff: float) -> jax.Array:
+    """Basis functions from the sines of `_sines`, shape (n_basis, n_basis + 1)."""
+    weights = np.zeros((n_basis, n_basis + 1))
     for n in range(n_basis):
         sign = (-1) ** n * math.sqrt(2.0) * math.pi * cutoff**-1.5
-        weights[n, n], weights[n + 1, n] = sign / (n + 1), sign / (n + 2)
-    envelope = cosine_cutoff(r, cutoff) / x
-    return (sines * envelope[..., None]) @ jnp.asarray(weights, r.dtype)
+        weights[n, n], weights[n, n + 1] = sign / (n + 1), sign / (n + 2)
+    return jnp.asarray(weights)
 
 
-def _sine_ladder(sin: jax.Array, cos: jax.Array, count: int) -> jax.Array:
-    """sin(k x) for k = 1 ... count from sin(x) and cos(x), by addition of angles.
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _sines(r: jax.Array, count: int, cutoff: float) -> jax.Array:
+    """sin(m x) cutoff_function(r) / x for m = 1 ... count, shape (n, count, k)."""
+    return _sines_and_slopes(r, count, cutoff)[0]
 
-    Fine angles x, 2x, 3x, 4x are combined with coarse ones 0, 4x, 8x, ... in one outer product.
+
+@_sines.defjvp
+def _sines_jvp(
+    count: int, cutoff: float, primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    # Values and slopes come from the same angles. Left to itself, automatic differentiation
+    # would walk the ladder of angles back, twice when forces are trained.
+    values, slopes = _sines_and_slopes(*primals, count, cutoff)
+    return values, slopes * tangents[0][:, None]
+
+
+def _sines_and_slopes(r: jax.Array, count: int, cutoff: float) -> tuple[jax.Array, jax.Array]:
+    """The functions of `_sines` and their derivatives by r.
+
+    Sines of fine angles x, 2x, 3x, 4x and of coarse ones 0, 4x, 8x, ... are combined by the
+    addition theorem in one outer product, so that a distance costs two transcendental functions.
     """
+    inside, k = r < cutoff, math.pi / cutoff
+    x = k * r
+    sin, cos = jnp.sin(x), jnp.cos(x)
     fine_sin, fine_cos = _multiples(sin, cos, 4)
     coarse_sin, coarse_cos = _multiples(fine_sin[-1], fine_cos[-1], (count - 1) // 4)
-    outer_sin = jnp.stack([jnp.zeros_like(sin), *coarse_sin], -1)[..., None]
-    outer_cos = jnp.stack([jnp.ones_like(cos), *coarse_cos], -1)[..., None]
-    inner_sin = jnp.stack(fine_sin, -1)[..., None, :]
-    inner_cos = jnp.stack(fine_cos, -1)[..., None, :]
-    ladder = inner_sin * outer_cos + inner_cos * outer_sin
-    return ladder.reshape(*sin.shape, -1)[..., :count]
+    a_sin, a_cos = jnp.stack(fine_sin, -2)[:, None], jnp.stack(fine_cos, -2)[:, None]
+    b_sin = jnp.stack([jnp.zeros_like(sin), *coarse_sin], -2)[:, :, None]
+    b_cos = jnp.stack([jnp.ones_like(cos), *coarse_cos], -2)[:, :, None]
+    shape = (len(r), -1, r.shape[1])
+    sines = (a_sin * b_cos + a_cos * b_sin).reshape(shape)[:, :count]
+    cosines = (a_cos * b_cos - a_sin * b_sin).reshape(shape)[:, :count]
+    envelope = jnp.where(inside, 0.5 * (1.0 + cos), 0) / x
+    slope = k * (jnp.where(inside, -0.5 * sin, 0) - envelope) / x
+    orders = k * jnp.arange(1, count + 1, dtype=r.dtype)[:, None]
+    values = sines * envelope[:, None]
+    return values, orders * cosines * envelope[:, None] + sines * slope[:, None]
 
 
 def _multiples(
@@ -101,25 +138,25 @@ def gaussian_moments(
     -------
     (n, n_radial, 20)
     """
+    n, k, _ = vectors.shape
     n_elements, _, n_radial, n_basis = coefficients.shape
-    r = jnp.sqrt(jnp.sum(vectors**2, axis=-1))
-    own = jnp.einsum("ne,efsb->nbfs", receiver, coefficients)
-    radial = jnp.einsum(
-        "nkb,nbc->nkc",
-        bessel_basis(r, n_basis, cutoff),
-        own.reshape(len(own), n_basis, n_elements * n_radial),
-    )
-    radial = jnp.sum(radial.reshape(*r.shape, n_elements, n_radial) * sender[..., None], axis=-2)
-    return jnp.einsum("nks,nkm->nsm", radial, _monomials(vectors / r[..., None]))
+    # Edges go last: then every operation below runs along contiguous memory.
+    components = [vectors[..., i] for i in range(3)]
+    r = jnp.sqrt(sum((c**2 for c in components), start=jnp.zeros_like(components[0])))
+    # The basis is a fixed combination of sines: combine the coefficients, not the edges.
+    coefficients = coefficients @ _sine_weights(n_basis, cutoff).astype(coefficients.dtype)
+    own = jnp.einsum("ne,efsc->nfsc", receiver, coefficients).reshape(n, -1, n_basis + 1)
+    radial = jnp.einsum("nfc,nck->nfk", own, _sines(r, n_basis + 1, cutoff))
+    chosen = jnp.swapaxes(sender, 1, 2)[:, :, None]
+    radial = jnp.sum(radial.reshape(n, n_elements, n_radial, k) * chosen, axis=1)
+    return jnp.einsum("nsk,nmk->nsm", radial, _monomials([c / r for c in components]))
 
 
-def _monomials(unit: jax.Array) -> jax.Array:
-    """1, x, y, z, xx, xy, ..., zzz: shape (..., 20)."""
-    components = [unit[..., i] for i in range(3)]
-    second = {ij: components[ij[0]] * components[ij[1]] for ij in _DISTINCT[2]}
-    third = [second[ijk[:2]] * components[ijk[2]] for ijk in _DISTINCT[3]]
-    one = jnp.ones_like(components[0])
-    return jnp.stack([one, *components, *second.values(), *third], axis=-1)
+def _monomials(unit: Sequence[jax.Array]) -> jax.Array:
+    """1, x, y, z, xx, xy, ..., zzz from components (..., k): shape (..., 20, k)."""
+    second = {ij: unit[ij[0]] * unit[ij[1]] for ij in _DISTINCT[2]}
+    third = [second[ijk[:2]] * unit[ijk[2]] for ijk in _DISTINCT[3]]
+    return jnp.stack([jnp.ones_like(unit[0]), *unit, *second.values(), *third], axis=-2)
 
 
 _DISTINCT = {rank: list(itertools.combinations_with_replacement(range(3), rank)) for rank in (2, 3)}

@@ -4,6 +4,7 @@ import pytest
 from ase.calculators.calculator import all_changes
 from ase.calculators.emt import EMT
 
+import zn_pipeline as zn
 from nodes.analysis.evaluation import EvaluatePotential
 from nodes.reference.calculators import AseCalculator, Emt
 from nodes.reference.labelling import LabelFrames
@@ -69,3 +70,8 @@ def test_stress_is_evaluated_where_it_is_labelled():
 def test_structures_without_labels_are_refused():
     with pytest.raises(ValueError, match="label the structures first"):
         evaluated([ase.build.bulk("Cu")], Emt())
+
+
+def test_the_node_keeps_the_contract():
+    structures = reference("energy", "forces")
+    zn.testing.check_node(EvaluatePotential, structures=structures, model=Emt(), n_resamples=20)

@@ -1,6 +1,7 @@
 import matplotlib.image
 import pytest
 
+import zn_pipeline as zn
 from nodes.analysis.learning_curve import PlotLearningCurve
 
 
@@ -27,3 +28,8 @@ def test_lists_that_do_not_fit_are_refused():
         PlotLearningCurve(n_train=[1, 2], evaluations=[evaluation(1.0)]).run()
     with pytest.raises(ValueError, match="received 0 and 0"):
         PlotLearningCurve(n_train=[], evaluations=[]).run()
+
+
+def test_the_node_keeps_the_contract():
+    evaluations = [evaluation(3.0), evaluation(1.0)]
+    zn.testing.check_node(PlotLearningCurve, n_train=[10, 40], evaluations=evaluations)

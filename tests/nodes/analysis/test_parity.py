@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
+import zn_pipeline as zn
 from nodes.analysis.parity import PlotParity
 
 
@@ -75,3 +76,7 @@ def test_the_same_input_gives_the_same_files():
 def test_unusable_input_is_refused():
     with pytest.raises(ValueError, match="max_points must be at least 1, received 0"):
         plotted(reference=frames(1, 0), predicted=frames(1, 0), max_points=0)
+
+
+def test_the_node_keeps_the_contract():
+    zn.testing.check_node(PlotParity, reference=frames(3, 0), predicted=frames(3, 1))

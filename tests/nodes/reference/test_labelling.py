@@ -4,6 +4,7 @@ import pytest
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 
+import zn_pipeline as zn
 from nodes.labels import LabellingError
 from nodes.reference.calculators import AseCalculator, Emt, Xtb
 from nodes.reference.labelling import LabelFrames
@@ -137,3 +138,9 @@ def test_unusable_input_is_refused():
         labelled(structures=crystals(1), calculator=Emt(), properties=["dipole"])
     with pytest.raises(ValueError, match='on_error must be "raise" or "record", received \'skip\''):
         labelled(structures=crystals(1), calculator=Emt(), on_error="skip")
+
+
+def test_the_node_keeps_the_contract():
+    structures = crystals(1, 2, 3)
+    zn.testing.check_node(LabelFrames, structures=structures, calculator=Emt())
+    zn.testing.check_node(LabelFrames, structures=structures, calculator=fussy(), on_error="record")

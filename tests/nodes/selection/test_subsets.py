@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+import zn_pipeline as zn
 from nodes.selection.features import DistanceHistogram
 from nodes.selection.subsets import SelectFarthestPoints, SelectRandom, SelectUniform
 
@@ -89,3 +90,12 @@ def test_distance_histogram_selects_the_odd_one_out():
         candidates=dimers, n_select=1, model=DistanceHistogram(), exclude=dimers[:1]
     )
     assert selected(node).rows.tolist() == [3]
+
+
+def test_the_nodes_keep_the_contract():
+    candidates = numbered(6)
+    zn.testing.check_node(SelectRandom, candidates=candidates, n_select=3)
+    zn.testing.check_node(SelectUniform, candidates=candidates, n_select=3)
+    zn.testing.check_node(
+        SelectFarthestPoints, candidates=candidates, n_select=3, model=PositionFeatures()
+    )

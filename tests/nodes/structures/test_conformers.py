@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import zn_pipeline as zn
 from nodes.structures.conformers import BuildConformers
 
 
@@ -56,3 +57,7 @@ def test_unusable_input_is_refused():
         build(smiles="C", n_conformers=0)
     with pytest.raises(ValueError, match=r'force_field must know every atom .* "mmff"'):
         build(smiles="C[Pt]C", force_field="mmff")
+
+
+def test_the_node_keeps_the_contract():
+    zn.testing.check_node(BuildConformers, smiles="CCO", n_conformers=2, force_field="mmff")

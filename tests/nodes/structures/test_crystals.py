@@ -1,5 +1,6 @@
 import pytest
 
+import zn_pipeline as zn
 from nodes.structures.crystals import BuildBulk, BuildSurface
 
 
@@ -37,3 +38,8 @@ def test_surface_has_layers_vacuum_and_an_open_side():
 def test_a_repeat_below_one_is_refused():
     with pytest.raises(ValueError, match=r"repeat must be at least 1 .* received \(1, 0, 1\)"):
         built(BuildBulk(formula="Cu", repeat=(1, 0, 1)))
+
+
+def test_the_nodes_keep_the_contract():
+    crystal = zn.testing.check_node(BuildBulk, formula="Cu", cubic=True)
+    zn.testing.check_node(BuildSurface, structures=crystal.frames, n_layers=2)

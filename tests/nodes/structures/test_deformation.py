@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from ase.constraints import FixAtoms
 
+import zn_pipeline as zn
 from nodes.structures.deformation import RattleStructures, StrainStructures
 
 
@@ -91,3 +92,9 @@ def test_unusable_input_is_refused(copper):
         made(StrainStructures(structures=[copper], strains=[-1.0]))
     with pytest.raises(ValueError, match="cell of three vectors, received structure 0"):
         made(StrainStructures(structures=[ase.build.molecule("H2O")]))
+
+
+def test_the_nodes_keep_the_contract(copper):
+    copper.set_constraint(FixAtoms([0]))
+    zn.testing.check_node(RattleStructures, structures=[copper], n_per_frame=2)
+    zn.testing.check_node(StrainStructures, structures=[copper], strains=[0.01], stdev=0.01)

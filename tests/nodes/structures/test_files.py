@@ -50,3 +50,8 @@ def test_an_empty_slice_is_refused(tmp_path, frames):
     ase.io.write(tmp_path / "frames.xyz", frames)
     with pytest.raises(ValueError, match=r"must select a structure of .* slice\(9, None, None\)"):
         loaded(file=tmp_path / "frames.xyz", start=9)
+
+
+def test_the_node_keeps_the_contract(tmp_path, frames):
+    ase.io.write(tmp_path / "frames.xyz", frames)
+    zn.testing.check_node(LoadFrames, file=tmp_path / "frames.xyz", stop=3)

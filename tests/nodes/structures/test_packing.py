@@ -2,6 +2,7 @@ import ase.build
 import numpy as np
 import pytest
 
+import zn_pipeline as zn
 from nodes.structures.conformers import BuildConformers
 from nodes.structures.packing import PackBox
 
@@ -108,3 +109,7 @@ def test_a_box_that_is_too_full_is_refused(water):
 def test_unusable_input_is_refused(water, fields, message):
     with pytest.raises(ValueError, match=message):
         packed(molecules=[water], **fields)
+
+
+def test_the_node_keeps_the_contract(water):
+    zn.testing.check_node(PackBox, molecules=[water], counts=[4], box_length_angstrom=8.0)

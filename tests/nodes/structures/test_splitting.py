@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+import zn_pipeline as zn
 from nodes.structures.splitting import SplitFrames
 
 
@@ -47,3 +48,7 @@ def test_sizes_that_do_not_fit_are_refused(valid, test, train):
     node = SplitFrames(structures=numbered(5), n_valid=valid, n_test=test, n_train=train)
     with pytest.raises(ValueError, match="add up to at most 5 structures, received"):
         node.run()
+
+
+def test_the_node_keeps_the_contract():
+    zn.testing.check_node(SplitFrames, structures=numbered(9), n_valid=2, n_test=3)

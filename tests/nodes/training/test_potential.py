@@ -2,6 +2,7 @@ import ase.build
 import numpy as np
 import pytest
 
+import zn_pipeline as zn
 from nodes.interfaces import HasCalculator, HasEnergyModel, HasFeatures, HasPredictions
 from nodes.reference.calculators import Emt
 from nodes.reference.labelling import LabelFrames
@@ -139,3 +140,9 @@ def test_calibration_scales_the_spread(model, labelled):
 def test_unlabelled_frames_are_refused():
     with pytest.raises(ValueError, match=r"structure 0: .* label them with LabelFrames"):
         TrainPotential(train_frames=[ase.build.bulk("Cu")]).run()
+
+
+def test_the_node_keeps_the_contract(labelled):
+    zn.testing.check_node(
+        TrainPotential, train_frames=labelled[:16], valid_frames=labelled[16:20], **SMALL
+    )

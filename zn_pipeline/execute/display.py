@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from zn_pipeline.records import RunReport, StageReport, Status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
 
 _STYLES = {
     Status.UNCHANGED: "dim",
@@ -35,6 +36,8 @@ class LiveDisplay:
     def __init__(
         self, tmp: Path, console: Console | None = None, *, show_unchanged: bool = False
     ) -> None:
+        from rich.console import Console
+
         self._tmp = tmp
         self._console = console or Console(stderr=True, highlight=False)
         self._show_unchanged = show_unchanged
@@ -48,6 +51,8 @@ class LiveDisplay:
         """Open the display for so many stages."""
         self._total, self._settled = total, 0
         if self._console.is_terminal:
+            from rich.live import Live
+
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
 
@@ -66,10 +71,12 @@ class LiveDisplay:
 
     def settled(self, report: StageReport) -> None:
         """Show that a stage is settled."""
+        from rich.text import Text
+
         self._settled += 1
         if report.status is Status.UNCHANGED and not self._show_unchanged:
             return
-        seconds = f" {report.seconds:.1f} s" if report.seconds >= 0.05 else ""
+        seconds = f"  {report.seconds:.1f} s" if report.seconds >= 0.05 else ""
         detail = report.error or (report.reason if report.status is not Status.DONE else "")
         line = Text(f"  {report.status:9s} {report.name}{seconds}", style=_STYLES[report.status])
         if detail:
@@ -83,6 +90,8 @@ class LiveDisplay:
             self._live = None
 
     def _table(self, now: float) -> Table:
+        from rich.table import Table
+
         table = Table.grid(padding=(0, 2))
         for name, since in self._since.items():
             table.add_row("  running  ", name, f"{now - since:.0f} s", self._progress(name))
