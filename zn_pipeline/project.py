@@ -305,7 +305,7 @@ def _forget_values(node: Node) -> None:
     for name in list(node.__dict__):
         computed = isinstance(getattr(type(node), name, None), cached_property)
         if computed or (name in specs and specs[name].kind is not Kind.PARAMS):
-            del node.__dict__[name]
+            del vars(node)[name]
 
 
 def _read(path: Path) -> str:

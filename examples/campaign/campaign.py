@@ -70,7 +70,7 @@ def main() -> None:
                 seed=3,
             )
         with project.group("start"):
-            first = train(split.train_frames, split.valid_frames, None, epochs=150)
+            first = train(split.train_frames, split.valid_frames, None, epochs=120)
             judged = nodes.EvaluatePotential(structures=test.frames, model=first)
 
         models, evaluations = [first], [judged]
@@ -83,18 +83,17 @@ def main() -> None:
                 model=models[-1],
                 temperature_k=350.0,
                 timestep_fs=0.5,
-                n_steps=4000,
-                sample_every=20,
-                check_every=10,
-                max_force_std_ev_per_angstrom=1.0,
+                n_steps=2000,
+                sample_every=4,
+                max_force_std_ev_per_angstrom=1.5,
                 seed=count,
             )
             chosen = nodes.SelectFarthestPoints(
-                candidates=walk.frames, n_select=8, model=models[-1], exclude=frames
+                candidates=walk.frames, n_select=6, model=models[-1], exclude=frames
             )
             labelled = nodes.LabelFrames(structures=chosen.frames, calculator=REFERENCE)
             grown = frames + labelled.frames
-            model = train(grown, split.valid_frames, models[-1], epochs=100)
+            model = train(grown, split.valid_frames, models[-1], epochs=60)
             evaluation = nodes.EvaluatePotential(structures=test.frames, model=model)
             models.append(model)
             evaluations.append(evaluation)

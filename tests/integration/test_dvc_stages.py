@@ -90,9 +90,9 @@ def test_metrics_and_plots_are_compared(tmp_project, shell, my_nodes):
     (difference,) = found.values()
     assert difference == {"result": {"old": 3.0, "new": 6.0, "diff": 3.0}}
     said = json.loads(shell.dvc("plots", "diff", "HEAD", "--json"))
-    (drawn,) = said["data"].values()
-    data = [point for part in drawn for point in part["anchor_definitions"]["<DVC_METRIC_DATA>"]]
-    assert {point["value"] for point in data if point["step"] == "2"} == {"3.0", "6.0"}
+    (drawn,) = said["data"]["Scale_curve"]
+    points = drawn["content"]["data"]["values"]
+    assert {point["value"] for point in points if point["step"] == "2"} == {"3.0", "6.0"}
     assert "Scale_curve" in json.loads(shell.dvc("plots", "show", "--json"))["data"]
 
 

@@ -6,7 +6,6 @@ driver closes it or dies, the worker and all processes that its nodes have start
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -14,13 +13,13 @@ import sys
 import threading
 from pathlib import Path
 
-import psutil
-
 from zn_pipeline.store.locks import hold_worker_lock
 
 
 def end_worker(pid: int) -> None:
     """End a worker and all processes that its nodes have started, in whatever session they are."""
+    import psutil
+
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in psutil.Process(pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -53,6 +52,8 @@ async def _serve(address: str, name: str, local: str) -> None:
 
 def main() -> None:
     """Serve tasks of the scheduler at ``argv[1]`` until the driver ends."""
+    import asyncio
+
     address, name, tmp = sys.argv[1:4]
     lock = hold_worker_lock(Path(tmp))
     threading.Thread(target=_end_with_driver, daemon=True).start()

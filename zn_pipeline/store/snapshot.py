@@ -210,9 +210,9 @@ class Revision:
     def open_path(self, stage: str, path: str, *, named: bool) -> Path:
         """Return a path with the content of an output: in a cache, or fetched from the DVC remote."""
         content = self.outputs(stage).get(path)
-        if content is None:
+        cache = next((c for c in self._caches if content is not None and c.has(content)), None)
+        if content is None or (cache is None and self.git.read(self.commit, path) is not None):
             return self._from_git(path)
-        cache = next((c for c in self._caches if c.has(content)), None)
         if cache is None:
             cache = self._fetch(path, content)
         if not named and not content.md5.endswith(".dir"):

@@ -17,8 +17,8 @@ from zn_pipeline.node import Node, field_specs, resolved_annotation
 from zn_pipeline.records import FieldSpec, Kind
 from zn_pipeline.serialize.codecs import codec_for
 from zn_pipeline.serialize.params import checked_param
-from zn_pipeline.serialize.wires import import_object
 from zn_pipeline.store.objects import hash_path
+from zn_pipeline.store.source import import_class
 
 NodeType = TypeVar("NodeType", bound=Node)
 
@@ -47,7 +47,7 @@ def check_node(cls: type[NodeType], *, deterministic: bool = True, **example: An
     """
     name = cls.__name__
     assert inspect.getdoc(cls) and cls.__doc__, f"{name} must have a docstring"
-    assert import_object(import_path(cls)) is cls, f"{name} must be importable by its name"
+    assert import_class(import_path(cls)) is cls, f"{name} must be importable by its name"
     assert code_digest(cls), f"{name} must have source code"
     specs = field_specs(cls)
     for field in specs.values():

@@ -1,0 +1,11 @@
+"""``make bench``: all benchmarks, one after the other."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+for name in ("engine.py", "frames.py"):
+    print(f"==> {name}", flush=True)
+    subprocess.run([sys.executable, str(HERE / name)], check=True)
