@@ -33,9 +33,10 @@ def main() -> None:
             valid_frames=split.valid_frames,
             cutoff_angstrom=4.0,
             n_basis=8,
+            n_contractions=4,
             hidden=(16, 16),
             n_members=4,
-            n_epochs=40,
+            n_epochs=30,
             learning_rate=1e-2,
         )
         judged = nodes.EvaluatePotential(structures=split.test_frames, model=model)

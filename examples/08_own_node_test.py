@@ -10,7 +10,7 @@ You should see::
     test_mean ok
     test_mean_keeps_the_contract ok
     test_a_careless_node_is_found ok
-    Noise.out must be the same in two runs
+    Noise.out.json must be the same in two runs
 """
 
 import random

@@ -1,10 +1,12 @@
 """`from_rev` reads nodes of other repositories: by path, by URL, from caches and remotes."""
 
-import json
+import getpass
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,32 +20,45 @@ HERE = Path(__file__).parent
 SPY = "\nimport os, pathlib\npathlib.Path(os.environ['SPY']).write_text('this code was executed')\n"
 
 
+CONFIG = """\
+[core]
+    remote = storage
+['remote "storage"']
+    url = {storage}
+"""
+WORKFLOW = """
+import sys
+import my_nodes
+import zn_pipeline as zn
+
+with zn.Project() as project:
+    const = my_nodes.Const(value=1.5)
+    my_nodes.Scale(x=const.out)
+    my_nodes.Files()
+if sys.argv[1] == "build":
+    project.build()
+else:
+    project.repro(executor=zn.SequentialExecutor())
+"""
+
+
 class OtherProject:
     """A project elsewhere, run and committed, whose module must never be imported from here."""
 
     def __init__(self, folder: Path, storage: Path, *, inside: str = "") -> None:
         self.folder = folder
-        self.storage = storage
         self.root = folder / inside
         self.root.mkdir(parents=True, exist_ok=True)
         self.git("init", "--quiet", "--initial-branch", "main")
-        self.dvc(
-            "init",
-            "--quiet",
-            *(["--subdir"] if inside == "with_dvc" else []),
-            at=self.root if inside == "with_dvc" else folder,
-        )
-        self.dvc("remote", "add", "--quiet", "--default", "storage", str(storage))
+        dvc = (self.root if inside == "with_dvc" else folder) / ".dvc"
+        dvc.mkdir()
+        (dvc / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+        (dvc / "config").write_text(CONFIG.format(storage=storage))
         shutil.copyfile(HERE / "project_nodes.py", self.root / "my_nodes.py")
-        self.python(
-            "import zn_pipeline as zn, my_nodes\n"
-            "with zn.Project() as project:\n"
-            "    const = my_nodes.Const(value=1.5)\n"
-            "    my_nodes.Scale(x=const.out)\n"
-            "    my_nodes.Files()\n"
-            "project.repro(executor=zn.SequentialExecutor())\n"
-        )
-        self.git("tag", "early", self.commit("before the module was a trap", empty=True))
+        (self.root / "workflow.py").write_text(WORKFLOW)
+        self.call(sys.executable, "workflow.py", "build")
+        self.git("tag", "early", self.commit("not run yet"))
+        self.call(sys.executable, "workflow.py", "repro")
         with (self.root / "my_nodes.py").open("a") as file:
             file.write(SPY)
         self.head = self.commit("run")
@@ -58,23 +73,17 @@ class OtherProject:
     def git(self, *arguments: str) -> str:
         return self.call("git", *arguments, at=self.folder)
 
-    def dvc(self, *arguments: str, at: Path | None = None) -> str:
-        return self.call(sys.executable, "-m", "dvc", *arguments, at=at)
+    def push(self) -> None:
+        self.call(sys.executable, "-m", "dvc", "push", "--quiet")
 
-    def python(self, text: str) -> None:
-        self.call(sys.executable, "-c", text)
-
-    def commit(self, message: str, *, empty: bool = False) -> str:
-        if empty:
-            self.git("commit", "--quiet", "--allow-empty", "--message", message)
-        else:
-            self.git("add", "--all")
-            self.git("commit", "--quiet", "--message", message)
+    def commit(self, message: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
         return self.git("rev-parse", "HEAD")
 
     def publish(self, bare: Path) -> None:
         """Leave nothing but a bare repository and the storage of the data."""
-        self.dvc("push", "--quiet")
+        self.push()
         self.git("clone", "--quiet", "--bare", str(self.folder), str(bare))
         shutil.rmtree(self.folder)
 
@@ -89,11 +98,18 @@ def other(tmp_path_factory, storage) -> OtherProject:
     return OtherProject(tmp_path_factory.mktemp("other"), storage)
 
 
-@pytest.fixture
-def bare(other, tmp_path_factory) -> Path:
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    """A bare repository; its data lies in a DVC remote and nowhere else."""
     place = tmp_path_factory.mktemp("server") / "other.git"
-    other.publish(place)
+    OtherProject(tmp_path_factory.mktemp("gone"), tmp_path_factory.mktemp("data")).publish(place)
     return place
+
+
+@pytest.fixture
+def bare(published, tmp_path_factory) -> Path:
+    """The same at a new place, of which nothing is known yet."""
+    return Path(shutil.copytree(published, tmp_path_factory.mktemp("server") / "other.git"))
 
 
 @pytest.fixture(autouse=True)
@@ -191,10 +207,9 @@ def test_what_is_missing_has_its_own_error(other, storage):
 def test_a_project_in_a_folder_of_a_repository(inside, tmp_path_factory, storage):
     other = OtherProject(tmp_path_factory.mktemp("other"), storage, inside=inside)
     check_all(str(other.root), "main")
-    other.dvc("push", "--quiet")
+    other.push()
     for cache in (other.folder / ".dvc/cache", other.root / ".dvc/cache"):
         shutil.rmtree(cache, ignore_errors=True)
-    os.environ["XDG_CACHE_HOME"] += "-second"
     check_all(str(other.root), "main")
 
 
@@ -211,3 +226,57 @@ def test_new_commits_of_a_url_are_seen(other, tmp_path_factory):
     open_git.cache_clear()
     assert zn.from_rev("Const", remote=url).value == 2.5
     assert zn.from_rev("Const", remote=url, rev=other.head).value == 1.5
+
+
+SSHD = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/authorized_keys
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+StrictModes no
+PidFile {folder}/sshd.pid
+"""
+
+
+@pytest.fixture
+def ssh_url(tmp_path_factory, monkeypatch) -> Iterator[str]:
+    """Address of a server of our own on the loopback interface, with keys made for this test."""
+    server = shutil.which("sshd", path=f"/usr/sbin:{os.environ['PATH']}")
+    if server is None:
+        pytest.skip("needs the program sshd (openssh-server)")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    folder = tmp_path_factory.mktemp("sshd")
+    folder.chmod(0o700)
+    for key in ("host", "user"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)]
+        subprocess.run(command, check=True)
+    shutil.copyfile(folder / "user.pub", folder / "authorized_keys")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "sshd_config").write_text(SSHD.format(port=port, folder=folder))
+    options = f"-i {folder}/user -o IdentitiesOnly=yes -o UserKnownHostsFile={folder}/known_hosts"
+    ssh = f"ssh -F none {options} -o StrictHostKeyChecking=accept-new -o LogLevel=ERROR"
+    monkeypatch.setenv("GIT_SSH_COMMAND", ssh)
+    process = subprocess.Popen([server, "-D", "-f", str(folder / "sshd_config")])
+    address = f"{getpass.getuser()}@127.0.0.1"
+    try:
+        for _ in range(100):
+            command = [*ssh.split(), "-p", str(port), address, "true"]
+            if subprocess.run(command, check=False, capture_output=True).returncode == 0:
+                break
+            time.sleep(0.1)
+        yield f"ssh://{address}:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.mark.slow
+def test_by_ssh(bare, ssh_url):
+    check_all(f"{ssh_url}{bare}", None)
+    check_all(f"{ssh_url}{bare}", "main")

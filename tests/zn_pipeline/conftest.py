@@ -199,7 +199,7 @@ class Runner:
         with project:
             yield project
         chosen = zn.SequentialExecutor() if executor is None else executor
-        self.report = project.repro(executor=chosen, **options)
+        self.report = project.repro(executor=chosen, quiet=True, **options)
 
     @property
     def done(self) -> set[str]:

@@ -61,9 +61,10 @@ class LiveDisplay:
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in names}
         if self._live is None:
-            for name in set(names) - self._announced:
-                self._announced.add(name)
-                self._console.print(f"  running   {name}", style="dim")
+            for name in names:
+                if name not in self._announced:
+                    self._announced.add(name)
+                    self._console.print(f"  running   {name}", style="dim")
             return
         if now - self._drawn > 0.1:
             self._drawn = now
@@ -91,10 +92,11 @@ class LiveDisplay:
 
     def _table(self, now: float) -> Table:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table.grid(padding=(0, 2))
         for name, since in self._since.items():
-            table.add_row("  running  ", name, f"{now - since:.0f} s", self._progress(name))
+            table.add_row("  running  ", name, f"{now - since:.0f} s", Text(self._progress(name)))
         table.add_row(f"  {self._settled} of {self._total} settled")
         return table
 

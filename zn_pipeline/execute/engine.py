@@ -18,7 +18,7 @@ from zn_pipeline.execute.commit import Writer
 from zn_pipeline.execute.protocol import Display, Executor
 from zn_pipeline.execute.stages import Stage, StageGraph
 from zn_pipeline.execute.staleness import Inputs, outputs_in_place, reasons, recorded_outputs
-from zn_pipeline.execute.worker import read_records
+from zn_pipeline.execute.worker import drop_records, read_records
 from zn_pipeline.fingerprint.values import short
 from zn_pipeline.naming import work_dir
 from zn_pipeline.records import FileHash, Json, RunReport, StageReport, StageResult, Status, Task
@@ -98,6 +98,8 @@ class Engine:
                 self.executor.stop()
             try:
                 self.writer.flush(now=True)
+                settled = [name for name in self._records if name in self.reports]
+                drop_records(self.writer.repository.tmp, settled)
             finally:
                 self._held.close()
                 self._announced = False

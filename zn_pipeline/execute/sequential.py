@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 
 from zn_pipeline.execute.worker import run_task
 from zn_pipeline.records import StageResult, Task
+
+_IMPORTED = time.time()
+"""Modules of users import the framework, so what was written before was imported as it is now."""
 
 
 class SequentialExecutor:
@@ -22,7 +28,14 @@ class SequentialExecutor:
         self._queue: deque[Task] = deque()
 
     def start(self, root: str, tmp: str) -> None:
-        """Nothing has to be made ready."""
+        """Forget modules of the project that were edited since they may have been imported."""
+        del tmp
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if name == "__main__" or not file or not Path(file).is_relative_to(root):
+                continue
+            if Path(file).exists() and Path(file).stat().st_mtime > _IMPORTED:
+                del sys.modules[name]
 
     def submit(self, task: Task) -> None:
         """Queue a task."""

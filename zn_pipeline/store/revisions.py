@@ -41,6 +41,7 @@ class GitRepository:
         import git
 
         self.url = url
+        self.location = str(folder) if cloned else url
         self.cloned = cloned
         try:
             self._git = git.Repo(folder, search_parent_directories=True)

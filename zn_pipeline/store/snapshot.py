@@ -20,7 +20,7 @@ from zn_pipeline.naming import DVC_FILE, GRAPH_FILE, LOCK_FILE, PARAMS_FILE
 from zn_pipeline.records import FileHash, Json
 from zn_pipeline.serialize.block_yaml import load
 from zn_pipeline.store.lockfile import parse_lock
-from zn_pipeline.store.objects import ObjectCache, hash_path
+from zn_pipeline.store.objects import ObjectCache, hash_path, remove
 from zn_pipeline.store.repository import Repository
 from zn_pipeline.store.revisions import GitRepository, local_path, user_cache
 
@@ -217,10 +217,15 @@ class Revision:
             cache = self._fetch(path, content)
         if not named and not content.md5.endswith(".dir"):
             return cache.path(content.md5)
-        target = user_cache() / "checkout" / content.md5 / Path(path).name
+        place = hashlib.sha256(str(cache.folder).encode()).hexdigest()[:8]
+        target = user_cache() / "checkout" / place / content.md5 / Path(path).name
         if not target.exists():
-            linked = ObjectCache(cache.folder, ("symlink", "copy"))
-            linked.checkout(content, target)
+            part = target.with_name(f".{target.name}.{os.getpid()}.part")
+            ObjectCache(cache.folder, ("symlink", "copy")).checkout(content, part)
+            try:
+                os.replace(part, target)
+            except OSError:  # another process was first
+                remove(part)
         return target
 
     def _from_git(self, path: str) -> Path:
@@ -245,7 +250,7 @@ class Revision:
         with tempfile.TemporaryDirectory(prefix="zn-") as folder:
             target = Path(folder) / Path(path).name
             try:
-                system = DVCFileSystem(self.git.url, rev=self.commit)
+                system = DVCFileSystem(self.git.location, rev=self.commit, subrepos=True)
                 system.get(f"/{self.git.prefix}{path}", str(target), recursive=True)
                 got, tree = hash_path(target)
             except Exception as error:

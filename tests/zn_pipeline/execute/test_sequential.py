@@ -25,8 +25,8 @@ def test_tasks_run_in_order_one_at_a_time(calc, tmp_project):
 def test_the_log_can_stay_on_the_terminal(calc, tmp_project, capfd):
     with zn.Project() as project:
         calc.Broken()
-    project.repro(executor=zn.SequentialExecutor(log=False), check=False)
+    project.repro(executor=zn.SequentialExecutor(log=False), check=False, quiet=True)
     assert "about to fail" in capfd.readouterr().out
     assert not (tmp_project.path / "outs" / "Broken" / "node.log").exists()
-    project.repro(executor=zn.SequentialExecutor(), check=False)
+    project.repro(executor=zn.SequentialExecutor(), check=False, quiet=True)
     assert capfd.readouterr() == ("", "")
