@@ -2,9 +2,11 @@
 
 import os
 import sys
+from pathlib import Path
 
 NAME = "zn_pipeline"
-PYTHON = os.environ.get("ZN_PYTHON", sys.executable)
+_VENV = Path(__file__).resolve().parent.parent / ".venv" / "bin" / "python"
+PYTHON = os.environ.get("ZN_PYTHON", str(_VENV) if _VENV.exists() else sys.executable)
 IMPORTS = ["import zn_pipeline", "import dvc.repo", "pass"]
 CLI_VERSION = []
 INIT = [

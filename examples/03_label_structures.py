@@ -34,12 +34,9 @@ def main() -> None:
     frames = labelled.frames
     energies, forces = frames.energies, np.asarray(frames.forces)
     print(f"{len(frames)} structures of {frames.n_atoms[0]} atoms")
-    print(
-        f"energies (eV): {energies.shape}, lowest {energies.min():.2f}, highest {energies.max():.2f}"
-    )
-    print(
-        f"forces (eV/Angstrom): {forces.shape}, largest component {np.abs(forces).max():.2f}"
-    )
+    lowest, highest = energies.min(), energies.max()
+    print(f"energies (eV): {energies.shape}, lowest {lowest:.2f}, highest {highest:.2f}")
+    print(f"forces (eV/Angstrom): {forces.shape}, largest component {np.abs(forces).max():.2f}")
     first = frames[0]  # an ase.Atoms with a SinglePointCalculator
     print(
         f"the first structure: {first.get_chemical_formula()} "

@@ -1,7 +1,7 @@
 """Train a potential, measure its errors on structures it has not seen, draw a parity plot.
 
-Needs the extras ``jax`` and ``plots``. The model is far smaller than a useful one, so that this ends
-within a minute on a laptop. ``dvc plots show`` draws the training curve and the parity tables.
+Needs the extras ``jax`` and ``plots``. The model is far smaller than a useful one, so that this
+ends within a minute or so. ``dvc plots show`` draws the training curve and the parity tables.
 
 You should see::
 

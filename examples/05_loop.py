@@ -1,9 +1,9 @@
 """Loops: make a step, run it, read its decision, make the next.
 
-The step function makes the nodes of one step and says what it hands on (``carry``) and what the stop
-rule looks at (``watch``). The steps lie in the groups ``newton/000``, ``newton/001``, ...; the decision
-of each is an ordinary output, and the graph on disk is plain and unrolled. Run the script again with
-a smaller limit: the decisions are made anew, and of ``Improve`` only the new steps run.
+The step function makes the nodes of one step and says what it hands on (``carry``) and what the
+stop rule looks at (``watch``). The steps lie in the groups ``newton/000``, ``newton/001``, ...; the
+decision of each is an ordinary output, and the graph on disk is plain and unrolled. Run the script
+again with a smaller limit: the decisions are made anew, and of ``Improve`` only the new steps run.
 
 Nodes as cheap as these run fastest in this process, without workers: ``SequentialExecutor``.
 

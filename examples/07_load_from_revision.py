@@ -1,9 +1,8 @@
 """Load results of earlier revisions, also from another repository.
 
-Every commit holds graph, params and the hashes of all outputs, so that a result can be asked for by
-name and revision (commit, tag, branch or DVC experiment). Values are read when they are first used,
-by hash from a cache or else from the DVC remote. No code of the other repository is run: the class
-is the one that is installed here. A loaded node can be a dependency of a new graph.
+Every commit holds graph, params and the hashes of all outputs: a result is found by name and
+revision (commit, tag, branch or DVC experiment). Values are read when they are first used. No code
+of the other repository is run. A loaded node can be a dependency of a new graph.
 
 You should see::
 
@@ -33,7 +32,7 @@ class Square(zn.Node):
 
 
 class Difference(zn.Node):
-    """Subtract one number from another."""
+    """Compare two numbers."""
 
     new: int = zn.deps()
     old: int = zn.deps()
@@ -52,13 +51,10 @@ def run_square(value: int) -> None:
 
 def commit(tag: str) -> None:
     """Commit all files and tag the commit, as you would by hand."""
-    author = ("-c", "user.name=me", "-c", "user.email=me@example.org")
-    for command in (
-        ("add", "--all"),
-        (*author, "commit", "--quiet", "--allow-empty", "--message", tag),
-        ("tag", "--force", tag),
-    ):
-        subprocess.run(("git", *command), check=True, stdout=subprocess.DEVNULL)
+    me = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+    saved = [*me, "commit", "--quiet", "--allow-empty", "--message", tag]
+    for command in (["add", "--all"], saved, ["tag", "--force", tag]):
+        subprocess.run(["git", *command], check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> None:
@@ -66,17 +62,15 @@ def main() -> None:
     commit("first")
     run_square(4)
     commit("second")
-    first = zn.from_rev("Square", rev="first")
+    first, second = (zn.from_rev("Square", rev=rev) for rev in ("first", "second"))
     with zn.Project() as project:
         now = Square(value=5)
         growth = Difference(new=now.out, old=first.out)
     project.repro()
-
-    second = zn.from_rev("Square", rev="second")
     print(f"at first:  {first.value} -> {first.out}")
     print(f"at second: {second.value} -> {second.out}")
     print(f"now:       {now.value} -> {now.out}")
-    here = Path.cwd()
+    here = str(Path.cwd())
     with tempfile.TemporaryDirectory() as elsewhere, contextlib.chdir(elsewhere):
         print(f"from another folder, by path: {zn.from_rev('Square', here, 'first').out}")
     print(f"growth from first to now: {growth.out}")

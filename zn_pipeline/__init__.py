@@ -17,6 +17,7 @@ A map of the package, from what users see to what it stands on::
 
 from __future__ import annotations
 
+import importlib
 import typing
 
 from zn_pipeline.errors import BuildError as BuildError
@@ -65,8 +66,6 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> typing.Any:
-    import importlib
-
     if name == "testing":
         return importlib.import_module("zn_pipeline.testing")
     if name in _LAZY:

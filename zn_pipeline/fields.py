@@ -71,7 +71,7 @@ def deps(
     default_factory: Callable[[], Any] | Any = _MISSING,
     aliases: Sequence[str] = (),
 ) -> Any:
-    """Declare a dependency on other nodes, or an off-graph spec (frozen dataclass, pydantic model)."""
+    """Declare a dependency on other nodes, or a spec (frozen dataclass, pydantic model)."""
     options = FieldOptions(Kind.DEPS, aliases=tuple(aliases))
     return _field(options, default, default_factory, init=True)
 
@@ -159,14 +159,14 @@ SPECIFIERS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NodeWorkDir:
-    """Placeholder for the work dir of the node that holds it; ``zn.nwd / "name"`` is a path in it."""
+    """Placeholder for the work dir of a node; ``zn.nwd / "name"`` is a path in it."""
 
     parts: tuple[str, ...] = ()
 
     def __truediv__(self, part: str) -> NodeWorkDir:
         text = str(part)
         if not text or text.startswith("/") or ".." in text.split("/"):
-            raise ValueError(f"a path below zn.nwd must be relative and inside it, received {text!r}")
+            raise ValueError(f"a path below zn.nwd must be inside it, received {text!r}")
         return NodeWorkDir((*self.parts, text))
 
     def resolve(self, work_dir: str) -> str:
@@ -176,7 +176,7 @@ class NodeWorkDir:
         return "/".join((work_dir, *self.parts))
 
     def __fspath__(self) -> str:
-        raise TypeError("zn.nwd is a placeholder; inside a node use self.nwd, or read the path field")
+        raise TypeError("zn.nwd is a placeholder; inside a node use self.nwd or the path field")
 
     def __str__(self) -> str:
         return "/".join(("$nwd$", *self.parts))

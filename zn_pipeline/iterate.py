@@ -37,6 +37,9 @@ class Below:
     limit: float
     patience: int = 1
 
+    def __post_init__(self) -> None:
+        _check_patience(self.patience)
+
     def met(self, values: list[float]) -> bool:
         """Whether the last ``patience`` values are below the limit; NaN never is."""
         last = values[-self.patience :]
@@ -50,12 +53,22 @@ class Plateau:
     patience: int = 2
     min_delta: float = 0.0
 
+    def __post_init__(self) -> None:
+        _check_patience(self.patience)
+        if not self.min_delta >= 0:
+            raise ValueError(f"min_delta must not be negative, received {self.min_delta}")
+
     def met(self, values: list[float]) -> bool:
         """Whether the last ``patience`` values are no better than the best before them."""
         usual = [math.inf if math.isnan(value) else value for value in values]
         if len(usual) <= self.patience:
             return False
-        return min(usual[-self.patience :]) > min(usual[: -self.patience]) - self.min_delta
+        return min(usual[-self.patience :]) >= min(usual[: -self.patience]) - self.min_delta
+
+
+def _check_patience(patience: int) -> None:
+    if patience < 1:
+        raise ValueError(f"patience must be at least 1, received {patience}")
 
 
 @dataclasses.dataclass(frozen=True)

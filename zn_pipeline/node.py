@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
+import inspect
 import shutil
 import sys
 import tempfile
@@ -115,9 +116,11 @@ class Node(metaclass=NodeMeta):
                 raise BuildError(f"{cls.__name__}.{name} must have another name: it is reserved")
         cls.code_version = version
         cls.__zn_specs__ = None
+        text = cls.__doc__
         dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
+        cls.__doc__ = text  # where there is none, dataclass would put the signature
         cls.__dataclass_init__ = frozenset(f.name for f in dataclasses.fields(cls) if f.init)
-        for field in dataclasses.fields(cls):  # a default left on the class would hide stored values
+        for field in dataclasses.fields(cls):  # a default on the class would hide stored values
             if OPTIONS in field.metadata and field.name in cls.__dict__:
                 delattr(cls, field.name)
 
@@ -181,14 +184,14 @@ class Node(metaclass=NodeMeta):
             shown = self.__dict__.get("name") or type(self).__name__
             raise NotRunError(f"{shown}.{name} does not exist yet; call run(), or project.repro()")
         value = state.source.value(state.stage, spec)
-        self.__dict__[name] = value
+        vars(self)[name] = value
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
         spec = field_specs(type(self)).get(name)
         if spec is not None and spec.kind.is_path:
             _state(self).inputs[name] = value
-            self.__dict__.pop(name, None)
+            vars(self).pop(name, None)
             return
         object.__setattr__(self, name, value)
 
@@ -206,7 +209,7 @@ class Node(metaclass=NodeMeta):
 def _state(node: Node) -> NodeState:
     state = node.__dict__.get("_zn")
     if state is None:
-        state = node.__dict__["_zn"] = NodeState()
+        state = vars(node)["_zn"] = NodeState()
     return typing.cast("NodeState", state)
 
 
@@ -243,7 +246,8 @@ def contains_reference(value: Any) -> bool:
         return False
     if dataclasses.is_dataclass(value):
         return any(contains_reference(getattr(value, f.name)) for f in dataclasses.fields(value))
-    return any(contains_reference(getattr(value, f)) for f in getattr(value, "model_fields_set", ()))
+    names = getattr(value, "model_fields_set", ())
+    return any(contains_reference(getattr(value, name)) for name in names)
 
 
 def as_path(value: Any, spec: FieldSpec) -> Any:
@@ -297,12 +301,10 @@ def resolved_annotation(cls: type[Node], spec: FieldSpec) -> Any:
     if not isinstance(spec.annotation, str):
         return spec.annotation
     for base in cls.__mro__:
-        if spec.name in base.__dict__.get("__annotations__", {}):
+        if spec.name in inspect.get_annotations(base):
             module = sys.modules.get(base.__module__)
             try:
-                return eval(
-                    spec.annotation, dict(vars(module)) if module else {}, dict(vars(base))
-                )
+                return eval(spec.annotation, dict(vars(module)) if module else {}, dict(vars(base)))
             except (NameError, AttributeError, TypeError, SyntaxError):
                 return spec.annotation
     return spec.annotation
@@ -311,8 +313,8 @@ def resolved_annotation(cls: type[Node], spec: FieldSpec) -> Any:
 def load_node(cls: type[Node], stage: str, groups: tuple[str, ...], name: str, source: Any) -> Node:
     """Return a node whose values come from ``source``; nothing is read before it is asked for."""
     node = cls.__new__(cls)
-    node.__dict__["name"] = name
-    node.__dict__["_zn"] = NodeState(groups=groups, stage=stage, source=source)
+    vars(node)["name"] = name
+    vars(node)["_zn"] = NodeState(groups=groups, stage=stage, source=source)
     post_init = getattr(node, "__post_init__", None)
     if post_init is not None:
         post_init()

@@ -36,6 +36,7 @@ from zn_pipeline.serialize.dvc_yaml import (
     params_text,
     stage_entry,
 )
+from zn_pipeline.serialize.wires import IMPORTING
 from zn_pipeline.store.repository import write_atomic
 from zn_pipeline.store.source import Source, add_to_path, workspace
 
@@ -107,6 +108,11 @@ class Project:
     def __enter__(self) -> Project:
         if ACTIVE.get() is not None:
             raise BuildError("a Project must not be opened inside another Project's with block")
+        if IMPORTING.get() is not None:
+            raise BuildError(
+                f"a Project must not be opened while the module of {IMPORTING.get()} is imported, "
+                "as workers do; put it under if __name__ == '__main__':"
+            )
         self._tokens.append(ACTIVE.set(self))
         return self
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 Json = Any
 """A value made of dict, list, str, int, float, bool and None."""
@@ -123,7 +123,7 @@ class NodeRecord:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileHash:
-    """Content of a file or folder in DVC's terms (md5; ``.dir`` suffix and file count for folders)."""
+    """Content of a file or folder in DVC's terms; a folder has the suffix ``.dir``."""
 
     md5: str
     size: int
@@ -199,7 +199,8 @@ class StageResult:
     def from_json(cls, data: Json) -> StageResult:
         """Return the result that :meth:`to_json` gave."""
         outs = {path: FileHash(**content) for path, content in data["outs"].items()}
-        return cls(**{**data, "outs": outs})
+        fields = cast("dict[str, Any]", {**data, "outs": outs})
+        return cls(**fields)
 
 
 class Status(StrEnum):

@@ -61,12 +61,13 @@ class Ref:
         self._refuse(f"asked for its attribute {name!r}")
 
     def __call__(self, *_: Any, **__: Any) -> Any:
+        """Refuse: what a reference leads to cannot be called yet."""
         self._refuse("called")
 
     def _refuse(self, how: str) -> NoReturn:
         raise TypeError(
-            f"{self!r} must not be {how} while the graph is built, because its value does not exist "
-            "yet; pass it to a node's dependency, or read it after project.repro()"
+            f"{self!r} must not be {how} while the graph is built, because its value does not "
+            "exist yet; pass it to a node's dependency, or read it after project.repro()"
         )
 
     def __repr__(self) -> str:

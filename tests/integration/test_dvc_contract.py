@@ -61,31 +61,31 @@ def test_the_command_line_runs_the_same(project, shell, run_log):
 
 
 def test_after_dvc_repro_we_have_nothing_to_do(project, shell, run_log):
-    project.build()
-    shell.dvc("repro")
-    assert run_log.take() == ALL
-    assert shell.stale() == []
-    report = run_here(project)
-    assert sorted(report.unchanged) == ALL
-    assert run_log.take() == []
-    assert project.nodes["Scale"].out == 3.0
-
-
-def test_we_and_dvc_write_the_same(project, shell):
     run_here(project)
-    ours, cache = Path("dvc.lock").read_text(), contents(Path(".dvc/cache/files"))
-    runs = {path.name for path in Path(".dvc/cache/runs").rglob("*") if path.is_file()}
+    run_log.take()
+    ours, cache, runs = written()
     shutil.rmtree("outs")
     shutil.rmtree(".dvc/cache")
     Path("dvc.lock").unlink()
     shell.dvc("repro")
-    by_dvc = {path.name for path in Path(".dvc/cache/runs").rglob("*") if path.is_file()}
-    theirs = LockFile(Path("dvc.lock"))
-    Path("ours.lock").write_text(ours)
-    mine = LockFile(Path("ours.lock"))
-    assert {name: mine.entry(name) for name in ALL} == {name: theirs.entry(name) for name in ALL}
-    assert contents(Path(".dvc/cache/files")) == cache
-    assert runs == by_dvc
+    assert run_log.take() == ALL
+    assert written() == (ours, cache, runs), "we and DVC write the same"
+    assert shell.stale() == []
+    assert sorted(run_here(project).unchanged) == ALL
+    assert project.nodes["Scale"].out == 3.0
+
+    shutil.rmtree("outs")
+    Path("dvc.lock").unlink()
+    assert sorted(run_here(project).restored) == ALL, "by DVC's run-cache"
+    assert run_log.take() == []
+    assert shell.is_clean()
+
+
+def written() -> tuple[dict[str, object], dict[str, bytes], set[str]]:
+    """Return the entries of `dvc.lock`, the objects of the cache, the names in the run-cache."""
+    lock = LockFile(Path("dvc.lock"))
+    runs = {path.name for path in Path(".dvc/cache/runs").rglob("*") if path.is_file()}
+    return {name: lock.entry(name) for name in ALL}, contents(Path(".dvc/cache/files")), runs
 
 
 def test_dvc_checkout_restores_files_and_folders(project, shell):
@@ -124,18 +124,6 @@ def test_dvc_restores_our_results_from_its_run_cache(project, shell, run_log):
     assert shell.stale() == []
 
 
-def test_we_restore_results_of_dvc_from_its_run_cache(project, shell, run_log):
-    project.build()
-    shell.dvc("repro")
-    run_log.take()
-    shutil.rmtree("outs")
-    Path("dvc.lock").unlink()
-    report = run_here(project)
-    assert sorted(report.restored) == ALL
-    assert run_log.take() == []
-    assert shell.is_clean()
-
-
 def test_push_and_pull_by_a_local_remote(project, shell, tmp_path_factory):
     storage = tmp_path_factory.mktemp("storage")
     shell.dvc("remote", "add", "--default", "storage", str(storage))
@@ -150,6 +138,7 @@ def test_push_and_pull_by_a_local_remote(project, shell, tmp_path_factory):
     assert run_here(project).done == []
 
 
+@pytest.mark.slow
 def test_an_edited_parameter_is_seen_by_both(project, shell, run_log):
     run_here(project)
     run_log.take()
@@ -163,6 +152,7 @@ def test_an_edited_parameter_is_seen_by_both(project, shell, run_log):
     assert zn.from_rev("Scale").out == 6.0
 
 
+@pytest.mark.slow
 def test_an_experiment_changes_a_parameter(project, shell, tmp_project, run_log):
     run_here(project)
     tmp_project.commit("first")

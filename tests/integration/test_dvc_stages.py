@@ -77,6 +77,7 @@ def test_outputs_left_to_git(tmp_project, shell, my_nodes, run_log):
     assert shell.is_clean()
 
 
+@pytest.mark.slow
 def test_metrics_and_plots_are_compared(tmp_project, shell, my_nodes):
     with zn.Project() as project:
         const = my_nodes.Const(value=1.5)
@@ -96,6 +97,7 @@ def test_metrics_and_plots_are_compared(tmp_project, shell, my_nodes):
     assert "Scale_curve" in json.loads(shell.dvc("plots", "show", "--json"))["data"]
 
 
+@pytest.mark.slow
 def test_an_always_changed_node_runs_every_time(tmp_project, shell, my_nodes, run_log):
     with zn.Project() as project:
         node = my_nodes.Const(always_changed=True)
@@ -109,6 +111,7 @@ def test_an_always_changed_node_runs_every_time(tmp_project, shell, my_nodes, ru
     assert "Scale" not in json.loads(shell.dvc("status", "--json"))
 
 
+@pytest.mark.slow
 def test_a_frozen_node_keeps_its_result(tmp_project, shell, my_nodes, run_log):
     with zn.Project() as project:
         node = my_nodes.Const(value=1.0)
@@ -130,6 +133,7 @@ def test_a_frozen_node_keeps_its_result(tmp_project, shell, my_nodes, run_log):
     assert below.out == 14.0
 
 
+@pytest.mark.slow
 def test_a_tracked_file_is_a_dependency(tmp_project, shell, my_nodes, run_log):
     tmp_project.write("data.txt", "some data")
     shell.dvc("add", "data.txt")
@@ -145,6 +149,7 @@ def test_a_tracked_file_is_a_dependency(tmp_project, shell, my_nodes, run_log):
     assert run_here(project).done == []
 
 
+@pytest.mark.slow
 def test_an_imported_file_is_a_dependency(tmp_project, shell, my_nodes, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     (other / "data.txt").write_text("from elsewhere")

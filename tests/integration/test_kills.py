@@ -118,7 +118,7 @@ class Campaign:
         assert not alive, "workers end with their driver"
         self._check_log()
         self._check_files()
-        if len(self.finished) == N_LAYERS * WIDTH:
+        if run.returncode == 0:
             self.change()
 
     def _kill(self, victim: str, driver: int, workers: list[psutil.Process]) -> None:

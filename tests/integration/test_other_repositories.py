@@ -152,7 +152,7 @@ def test_a_deleted_work_dir_is_read_from_the_cache(other):
         _ = zn.from_rev("Const", remote=str(other.root)).out
 
 
-@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("prefix", [pytest.param("", marks=pytest.mark.slow), "file://"])
 def test_data_in_the_remote_storage_only(prefix, bare):
     check_all(f"{prefix}{bare}", None)
 
@@ -168,6 +168,7 @@ def test_nothing_is_fetched_before_it_is_asked_for(bare):
     assert cached_objects() == 2
 
 
+@pytest.mark.slow
 def test_a_node_from_elsewhere_is_a_dependency(bare, my_nodes, shell, run_log):
     const = zn.from_rev("Const", remote=str(bare), rev="main")
     with zn.Project() as project:
@@ -203,6 +204,7 @@ def test_what_is_missing_has_its_own_error(other, storage):
         _ = zn.from_rev("Files", remote=place, rev="main").folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inside", ["plain", "with_dvc"])
 def test_a_project_in_a_folder_of_a_repository(inside, tmp_path_factory, storage):
     other = OtherProject(tmp_path_factory.mktemp("other"), storage, inside=inside)
@@ -213,6 +215,7 @@ def test_a_project_in_a_folder_of_a_repository(inside, tmp_path_factory, storage
     check_all(str(other.root), "main")
 
 
+@pytest.mark.slow
 def test_new_commits_of_a_url_are_seen(other, tmp_path_factory):
     url = f"file://{other.folder}"
     clone = tmp_path_factory.mktemp("server") / "other.git"

@@ -215,7 +215,7 @@ def repro(tmp_project: TemporaryProject) -> Runner:
 
 @pytest.fixture
 def runner_cli(tmp_project: TemporaryProject) -> Any:
-    """Return a function that calls the command line in this process and gives back what it printed."""
+    """Return a function that calls the command line here and gives back what it printed."""
     from typer.testing import CliRunner
 
     from zn_pipeline.cli.app import app

@@ -1,11 +1,9 @@
 """What a build writes, what it leaves alone, and what it refuses."""
 
 import json
-import math
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
@@ -113,7 +111,7 @@ def test_groups_that_give_the_same_stage_name_collide(calc):
             calc.Const(value=1)
         with (
             project.group("g_h"),
-            pytest.raises(NameCollisionError, match="'g_h/Const'.*'g_h_Const' as 'g/h/Const'"),
+            pytest.raises(NameCollisionError, match=r"'g_h/Const'.*'g_h_Const' as 'g/h/Const'"),
         ):
             calc.Const(name="Const", value=1)
 
@@ -147,104 +145,6 @@ def test_two_nodes_that_write_one_path_are_refused(modules, first, second):
         own.Free(file=first)
         own.Free(file=second)
     with pytest.raises(NameCollisionError, match="must write a path of its own"):
-        project.build()
-
-
-PARAMS = """\
-import enum
-from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-import zn_pipeline as zn
-
-
-class Colour(enum.Enum):
-    RED = "red"
-    BLUE = 2
-
-
-class Params(zn.Node):
-    value: {annotation} = zn.params()
-    out: str = zn.outs()
-
-    def run(self) -> None:
-        self.out = repr(self.value)
-"""
-
-
-@pytest.mark.parametrize(
-    ("annotation", "value"),
-    [
-        ("tuple[int, ...]", (1, 2)),
-        ("tuple[str, tuple[int, float]]", ("a", (1, 2.5))),
-        ("Path", Path("a/b.txt")),
-        ("list[Path]", [Path("a"), Path("b")]),
-        ("float", np.float64(0.1)),
-        ("int", np.int64(3)),
-        ("bool", np.bool_(True)),
-        ("dict[int, float]", {1: 0.5, 2: 1e-12}),
-        ("dict[str, tuple[int, int]]", {"a": (1, 2)}),
-        ("float", math.inf),
-        ("float | None", None),
-        ("str", "2024-01-01"),
-        ("str", "yes"),
-        ("str", "line one\nline: two # three"),
-        ("str", ""),
-        ("list[int]", []),
-        ("dict[str, int]", {}),
-        ("Literal['a', 'b']", "b"),
-        ("str | int", "12"),
-        ("Any", [1, [2, {"a": None}]]),
-    ],
-)
-def test_params_come_back_as_they_were(modules, repro, annotation, value):
-    own = modules.make(PARAMS.format(annotation=annotation))
-    with repro():
-        node = own.Params(value=value)
-    plain = value.item() if isinstance(value, np.generic) else value
-    assert node.out == repr(plain)
-    assert zn.from_rev("Params").value == plain
-
-
-@pytest.mark.parametrize("annotation", ["Colour", "list[Colour]", "dict[Colour, int]"])
-def test_enums_come_back(modules, repro, annotation):
-    own = modules.make(PARAMS.format(annotation=annotation))
-    red = own.Colour.RED
-    value = {"Colour": red, "list[Colour]": [red, own.Colour.BLUE]}.get(annotation, {red: 1})
-    with repro():
-        node = own.Params(value=value)
-    assert node.out == repr(value)
-
-
-@pytest.mark.parametrize(
-    ("annotation", "value", "message"),
-    [
-        ("float", math.nan, "must not hold NaN"),
-        ("list[float]", [1.0, math.nan], r"value\[1\] must not hold NaN"),
-        ("Any", {1, 2}, "received set; sort it into a list"),
-        ("Any", object(), "must be plain data .* received object"),
-        ("Any", len, "must be plain data .* received builtin_function"),
-        ("Any", np.zeros(3), r"received an array of shape \(3,\); pass \.tolist\(\)"),
-        ("Any", (1, 2), "must come back from the params file as it was, received tuple"),
-        ("int", "a", "must fit its annotation int, received str 'a'"),
-        ("Any", {(1, 2): 3}, "must have text keys"),
-        ("Any", {1: 2, "1": 3}, "must have keys that differ as text"),
-    ],
-)
-def test_other_params_are_refused(modules, tmp_project, annotation, value, message):
-    own = modules.make(PARAMS.format(annotation=annotation))
-    with zn.Project() as project:
-        own.Params(name="bad", value=value)
-    with pytest.raises(FieldError, match=rf"bad\.value.*{message}|bad\.{message}"):
-        project.build()
-    assert not (tmp_project.path / "dvc.yaml").exists()
-
-
-def test_a_reference_is_no_param(calc):
-    with zn.Project() as project:
-        calc.Const(name="bad", value=calc.Const(value=1).out)
-    with pytest.raises(FieldError, match=r"bad\.value must be a plain value, .* zn\.deps\(\)"):
         project.build()
 
 
@@ -311,7 +211,7 @@ def test_a_foreign_stage_keeps_its_name(calc, tmp_project: TemporaryProject):
     tmp_project.write("dvc.yaml", FOREIGN)
     with zn.Project() as project:
         calc.Const(name="fetch", value=1)
-    with pytest.raises(BuildError, match="must differ from the stages .* received 'fetch'"):
+    with pytest.raises(BuildError, match=r"must differ from the stages .* received 'fetch'"):
         project.build()
     assert (tmp_project.path / "dvc.yaml").read_text() == FOREIGN
 
@@ -339,114 +239,8 @@ def test_params_json(calc, tmp_project: TemporaryProject):
     assert json.loads((tmp_project.path / "params.json").read_text()) == {"Const": {"value": 1}}
     assert not (tmp_project.path / "params.yaml").exists()
     assert zn.from_rev("Const").value == 1
-    with pytest.raises(BuildError, match="must be 'params.yaml' or 'params.json'"):
+    with pytest.raises(BuildError, match=r"must be 'params\.yaml' or 'params\.json'"):
         zn.Project(params_file="params.toml")
-
-
-FIELDS = """\
-import zn_pipeline as zn
-from pathlib import Path
-
-class All(zn.Node):
-    settings: Path = zn.params_path("settings.yaml")
-    score: dict[str, float] = zn.metrics()
-    loose: dict[str, float] = zn.metrics(cache=False)
-    curve: object = zn.plots(x="step", y="loss", title="Loss", x_label="n")
-    both: object = zn.plots(x="step", y=["loss", "error"])
-    table: object = zn.plots()
-    image: Path = zn.plots_path(zn.nwd / "image.png")
-    report: Path = zn.metrics_path(zn.nwd / "report.json", cache=False)
-    kept: int = zn.outs(cache=False)
-
-    def run(self) -> None:
-        import pandas as pd
-
-        self.score = self.loose = {"rmse": 0.5}
-        self.curve = self.both = self.table = pd.DataFrame({"step": [1], "loss": [2], "error": [3]})
-        self.image.write_bytes(b"png")
-        self.report.write_text("{}")
-        self.kept = 1
-"""
-
-
-def test_metrics_plots_and_options(modules, repro, tmp_project: TemporaryProject):
-    tmp_project.write("settings.yaml", "a: 1\n")
-    own = modules.make(FIELDS)
-    with repro():
-        node = own.All(always_changed=True)
-    content = built(tmp_project)
-    assert content["stages"]["All"] == {
-        "cmd": "zn-pipeline run All",
-        "params": [{"graph.json": ["All"]}, {"settings.yaml": None}],
-        "outs": [
-            "outs/All/curve.csv",
-            "outs/All/both.csv",
-            "outs/All/table.csv",
-            {"outs/All/kept.json": {"cache": False}},
-        ],
-        "metrics": [
-            "outs/All/score.json",
-            {"outs/All/loose.json": {"cache": False}},
-            {"outs/All/report.json": {"cache": False}},
-        ],
-        "plots": ["outs/All/image.png"],
-        "always_changed": True,
-    }
-    assert content["plots"] == [
-        {
-            "All_curve": {
-                "x": {"outs/All/curve.csv": "step"},
-                "y": {"outs/All/curve.csv": "loss"},
-                "x_label": "n",
-                "title": "Loss",
-            }
-        },
-        {
-            "All_both": {
-                "x": {"outs/All/both.csv": "step"},
-                "y": {"outs/All/both.csv": ["loss", "error"]},
-            }
-        },
-    ]
-    assert node.score == {"rmse": 0.5}
-    assert list(node.curve.columns) == ["step", "loss", "error"]
-    with repro():
-        own.All(always_changed=True)
-    assert repro.report.stages["All"].reason == "always changed"
-
-
-def test_a_whole_params_file_is_tracked(modules, repro, tmp_project: TemporaryProject):
-    own = modules.make(
-        "import zn_pipeline as zn\nfrom pathlib import Path\n"
-        "class Settings(zn.Node):\n"
-        "    file: Path = zn.params_path()\n"
-        "    out: str = zn.outs()\n"
-        "    def run(self):\n        self.out = self.file.read_text()\n"
-    )
-    for text in ("a: 1\n", "a: 2\n"):
-        tmp_project.write("settings.yaml", text)
-        with repro():
-            node = own.Settings(file="settings.yaml")
-        assert node.out == text
-        assert repro.done == {"Settings"}
-    with repro():
-        own.Settings(file="settings.yaml")
-    assert repro.report.unchanged == ["Settings"]
-
-
-def test_a_file_that_is_not_cached_is_not_put_into_the_cache(modules, repro, tmp_project):
-    own = modules.make(
-        "import zn_pipeline as zn\n"
-        "class Loose(zn.Node):\n"
-        "    out: int = zn.outs(cache=False)\n"
-        "    def run(self):\n        self.out = 1\n"
-    )
-    with repro():
-        own.Loose()
-    assert not list((tmp_project.path / ".dvc" / "cache").rglob("files/md5/*/*"))
-    with repro():
-        own.Loose()
-    assert repro.report.unchanged == ["Loose"]
 
 
 def test_a_cycle_is_printed(calc):

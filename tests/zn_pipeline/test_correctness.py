@@ -1,4 +1,4 @@
-"""A result is never stale and never computed twice: what a run must notice, and what it must not."""
+"""A result is never stale and never computed twice: what a run notices, and what it does not."""
 
 import json
 

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -39,12 +40,12 @@ def test_paths_below_the_work_dir():
     assert path.resolve("outs/Node") == "outs/Node/a/b.txt"
     assert str(path) == "$nwd$/a/b.txt"
     with pytest.raises(TypeError, match=r"inside a node use self\.nwd"):
-        open(path)
+        Path(path)
     with pytest.raises(ValueError, match="must be followed by a name"):
         zn.nwd.resolve("outs/Node")
 
 
 @pytest.mark.parametrize("part", ["", "/a", "../a", "a/../../b"])
 def test_paths_outside_of_the_work_dir_are_refused(part):
-    with pytest.raises(ValueError, match="must be relative and inside it"):
+    with pytest.raises(ValueError, match="must be inside it"):
         zn.nwd / part

@@ -111,8 +111,9 @@ def test_two_loops_follow_each_other(modules, tmp_project):
     executor = zn.SequentialExecutor()
     with zn.Project() as project:
         before = own.Halve(name="before", start=64.0)
-        one = project.iterate(step, before.out, zn.Below(10.0), 5, name="one", executor=executor, quiet=True)
-        two = project.iterate(step, one.carry, zn.Plateau(), 3, name="two", executor=executor, quiet=True)
+        options = {"executor": executor, "quiet": True}
+        one = project.iterate(step, before.out, zn.Below(10.0), 5, name="one", **options)
+        two = project.iterate(step, one.carry, zn.Plateau(), 3, name="two", **options)
         after = own.Halve(name="after", number=two.carry)
     project.repro(executor=executor, quiet=True)
     assert (len(one.steps), len(two.steps)) == (2, 3)
@@ -138,7 +139,7 @@ def test_building_stops_at_the_first_unknown_decision(loop, monkeypatch):
 def test_wrong_arguments(tmp_project):
     with pytest.raises(BuildError, match="max_steps must be at least 1, received 0"):
         zn.Project().iterate(lambda i, c: None, None, zn.Below(1.0), 0)
-    with pytest.raises(BuildError, match=r"a step must return zn\.Step\(carry, watch\), received None"):
+    with pytest.raises(BuildError, match=r"must return zn\.Step\(carry, watch\), received None"):
         zn.Project().iterate(lambda i, c: None, None, zn.Below(1.0), 1)
 
 

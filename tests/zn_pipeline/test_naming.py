@@ -31,7 +31,7 @@ def test_good_names(name):
 
 @pytest.mark.parametrize("name", ["", "_a", "-a", "a/b", "a b", "a\n", "é", None])
 def test_bad_names(name):
-    with pytest.raises(BuildError, match="a name must consist of letters, .* received"):
+    with pytest.raises(BuildError, match=r"a name must consist of letters, .* received"):
         check_name(name, "a name")
 
 
@@ -56,5 +56,5 @@ def test_one_stage_name_has_one_owner():
     names = NameRegistry()
     assert names.claim(("a", "b"), "c") == "a_b_c"
     assert "a_b_c" in names
-    with pytest.raises(NameCollisionError, match="received 'a_b/c', .* as 'a/b/c'"):
+    with pytest.raises(NameCollisionError, match=r"received 'a_b/c', .* as 'a/b/c'"):
         names.claim(("a_b",), "c")

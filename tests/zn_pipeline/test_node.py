@@ -82,7 +82,8 @@ def test_repr_shows_params_and_never_fails():
 
 
 def test_unknown_attributes_come_with_a_suggestion():
-    with pytest.raises(AttributeError, match="no field, property or method 'resul'; did you mean 'result'"):
+    message = "no field, property or method 'resul'; did you mean 'result'"
+    with pytest.raises(AttributeError, match=message):
         Example(number=1).resul  # noqa: B018
 
 

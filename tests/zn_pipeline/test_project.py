@@ -91,7 +91,7 @@ def test_a_folder_that_is_no_repository_is_refused(calc, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain")
     with zn.Project(folder) as project:
         calc.Const(value=1)
-    with pytest.raises(zn.PipelineError, match="must lie in a DVC repository, .*'zn-pipeline init'"):
+    with pytest.raises(zn.PipelineError, match=r"in a DVC repository, .*'zn-pipeline init'"):
         project.repro(executor=zn.SequentialExecutor())
 
 

@@ -1,4 +1,4 @@
-"""A run from start to end: values afterwards, failures, scripts, and objects outside of projects."""
+"""A run from start to end: values afterwards, failures, scripts, free objects."""
 
 import subprocess
 import sys
@@ -64,9 +64,9 @@ def test_only_targets_and_what_they_need_run(calc, repro):
             calc.Echo(value=x.out)
         calc.Const(name="aside", value=2)
     assert list(repro.report.stages) == ["Const", "g_Echo"]
-    with pytest.raises(zn.NodeNotFoundError, match="received 'Cosnt'; did you mean 'Const'"):
-        with repro(targets=["Cosnt"]):
-            calc.Const(value=1)
+    message = "received 'Cosnt'; did you mean 'Const'"
+    with pytest.raises(zn.NodeNotFoundError, match=message), repro(targets=["Cosnt"]):
+        calc.Const(value=1)
 
 
 def test_force_runs_what_is_up_to_date(calc, repro):
@@ -237,9 +237,7 @@ def test_classes_of_a_script_run_in_workers_and_by_the_command(tmp_project: Temp
     assert '"workflow:Add"' in (tmp_project.path / "graph.json").read_text()
     (tmp_project.path / "outs" / "Add_1" / "out.json").unlink()
     command = Path(sys.executable).with_name("zn-pipeline")
-    done = subprocess.run(
-        [command, "run", "Add_1"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([command, "run", "Add_1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_project.path / "outs" / "Add_1" / "out.json").read_text() == "3.0\n"
 

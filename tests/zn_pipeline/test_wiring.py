@@ -1,4 +1,4 @@
-"""All that a dependency may be: references in containers, nodes, specs, nodes of other revisions."""
+"""All that a dependency may be: references in containers, nodes, specs, other revisions."""
 
 import json
 
@@ -19,7 +19,7 @@ from zn_pipeline.testing import TemporaryProject
         (lambda s: s.named["last"], 3),
         (lambda s: s.numbers + s.numbers[:1], [0, 1, 2, 3, 0]),
         (lambda s: sum([s.numbers, s.numbers]), [0, 1, 2, 3, 0, 1, 2, 3]),
-        (lambda s: sum([s.numbers, s.numbers], start=[]), [0, 1, 2, 3, 0, 1, 2, 3]),
+        (lambda s: sum((s.numbers, s.numbers), start=[]), [0, 1, 2, 3, 0, 1, 2, 3]),  # noqa: RUF017
         (lambda s: [s.numbers[0], s.named], [0, {"first": 0, "last": 3}]),
         (lambda s: (s.numbers[0], s.numbers[1]), [0, 1]),
         (lambda s: {"a": s.numbers[3], "b": [s.length]}, {"a": 3, "b": [4]}),
@@ -132,14 +132,16 @@ def test_a_plain_value_is_no_dependency(calc, repro, value):
 
 def test_a_node_from_outside_is_no_dependency(calc, repro):
     free = calc.Const(value=1)
-    with pytest.raises(FieldError, match=r"Echo\.value must refer to a node of this project"), repro():
+    message = r"Echo\.value must refer to a node of this project"
+    with pytest.raises(FieldError, match=message), repro():
         calc.Echo(value=free)
 
 
 def test_an_unknown_attribute_fails_where_it_is_written(calc):
     with zn.Project():
         x = calc.Const(name="x", value=1)
-        with pytest.raises(AttributeError, match=r"x .* has no field, .* 'outt'; did you mean 'out'"):
+        message = r"x .* has no field, .* 'outt'; did you mean 'out'"
+        with pytest.raises(AttributeError, match=message):
             x.outt  # noqa: B018
 
 
@@ -285,7 +287,8 @@ def test_a_changed_class_of_a_spec_reruns(specs, modules, repro):
 
 
 def test_a_spec_must_be_frozen(specs, repro):
-    with pytest.raises(FieldError, match=r"Apply\.spec must be a frozen dataclass, received Open"), repro():
+    message = r"Apply\.spec must be a frozen dataclass, received Open"
+    with pytest.raises(FieldError, match=message), repro():
         specs.Apply(spec=specs.Open())
 
 

@@ -16,7 +16,8 @@ def nodes(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """List the node classes that are installed, with what they read and write."""
-    rows = {name: row for name, row in _catalogue().items() if word.lower() in str(row).lower()}
+    found = _catalogue().items()
+    rows = {name: row for name, row in found if word.lower() in f"{name} {row}".lower()}
     if as_json:
         print(json.dumps(rows))
         return

@@ -149,22 +149,24 @@ class Session:
             If another run, ours or DVC's, is at work.
         """
         start = time.perf_counter()
-        chosen = self.stages.select(targets)
+        names = tuple(targets)
+        chosen = self.stages.select(names)
         self.repository.ignore_outputs()
         reports: dict[str, StageReport] = {}
         with run_lock(self.repository):
             lock = LockFile(self.root / LOCK_FILE)
             writer = Writer(self.repository, lock, self.state)
             inputs = self._inputs()
-            self._drop_removed(lock)
+            if not names:  # with targets there may be more to come, as in a loop
+                self._drop_removed(lock)
             shown = display or NoDisplay()
             engine = Engine(self.stages, inputs, writer, executor, shown, resources)
             engine.reports = reports
-            for ours, names in self._phases(chosen):
+            for ours, phase in self._phases(chosen):
                 if ours:
-                    engine.run(names, force=force, keep_going=keep_going)
+                    engine.run(phase, force=force, keep_going=keep_going)
                 else:
-                    self._run_foreign(names, reports, lock, shown)
+                    self._run_foreign(phase, reports, lock, shown)
             self.state.save()
         ordered = {name: reports[name] for name in self.stages.stages if name in chosen}
         return RunReport(ordered, time.perf_counter() - start)
@@ -288,7 +290,8 @@ class Session:
         return StageStatus(stage.name, "stale" if why else "up to date", tuple(why))
 
     def _failure(self, name: str) -> Path:
-        groups = tuple(cast("list[str]", self.graph[name].get("groups", [])))
+        entry = cast("dict[str, Json]", self.graph.get(name) or {})
+        groups = tuple(cast("list[str]", entry.get("groups", [])))
         own = name[len("_".join(groups)) + 1 :] if groups else name
         return self.root / work_dir(groups, own) / FAILURE_FILE
 

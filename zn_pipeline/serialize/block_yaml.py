@@ -59,7 +59,8 @@ def _emit(value: Json, indent: str, lines: list[str], lead: str) -> None:
     """Append the lines of ``value``; ``lead`` stands before its first line."""
     if isinstance(value, dict) and value:
         for key, item in cast("dict[Any, Any]", value).items():
-            _emit_pair(_text(key) if isinstance(key, str) else _scalar(key), item, indent, lines, lead)
+            name = _text(key) if isinstance(key, str) else _scalar(key)
+            _emit_pair(name, item, indent, lines, lead)
             lead = indent
     elif isinstance(value, list) and value:
         for item in cast("list[Any]", value):
@@ -89,7 +90,7 @@ def dump(value: Json, indent: int = 0) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Unsupported(Exception):
+class _UnsupportedError(Exception):
     """The text is outside the subset."""
 
 
@@ -105,12 +106,12 @@ def _value(text: str) -> Json:
         try:
             return json.loads(text)
         except ValueError:
-            raise _Unsupported(text) from None
+            raise _UnsupportedError(text) from None
     if text[:1] == "'" and text.count("'") == 2 and text[-1] == "'":
         return text[1:-1]
     if _is_plain(text) or _HASH.match(text):
         return text
-    raise _Unsupported(text)
+    raise _UnsupportedError(text)
 
 
 class _Reader:
@@ -128,7 +129,7 @@ class _Reader:
     def _split(self, line: str) -> None:
         found = _LINE.match(line)
         if found is None:
-            raise _Unsupported(line)
+            raise _UnsupportedError(line)
         blanks, dashes, key, rest, alone = found.groups()
         column = len(blanks)
         for _ in range(len(dashes) // 2):
@@ -137,17 +138,17 @@ class _Reader:
         if key is not None:
             name = _value(key)
             if isinstance(name, (dict, list)):
-                raise _Unsupported(line)
+                raise _UnsupportedError(line)
             self.lines.append((column, (name,), rest or ""))
         elif alone == "-":
-            raise _Unsupported(line)
+            raise _UnsupportedError(line)
         else:
             self.lines.append((column, None, alone))
 
     def node(self, column: int) -> Json:
         at, key, rest = self.lines[self.at]
         if at != column:
-            raise _Unsupported("indentation")
+            raise _UnsupportedError("indentation")
         if key is not None:
             return self._mapping(column)
         if rest == "-":
@@ -162,7 +163,7 @@ class _Reader:
             if at != column or key is None:
                 break
             if key[0] in result:
-                raise _Unsupported("repeated key")
+                raise _UnsupportedError("repeated key")
             self.at += 1
             result[key[0]] = _value(rest) if rest else self._child(column)
         return result
@@ -183,7 +184,7 @@ class _Reader:
                 break
             self.at += 1
             if self.at == len(self.lines):
-                raise _Unsupported("empty item")
+                raise _UnsupportedError("empty item")
             result.append(self.node(self.lines[self.at][0]))
         return result
 
@@ -202,17 +203,17 @@ def load(text: str) -> Json:
             return None
         value = reader.node(reader.lines[0][0])
         if reader.at != len(reader.lines):
-            raise _Unsupported("indentation")
-    except _Unsupported:
+            raise _UnsupportedError("indentation")
+    except _UnsupportedError:
         return _load_any(text)
     return value
 
 
 def _load_any(text: str) -> Json:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and rarely needed
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     try:
-        return cast("Json", YAML(typ="safe").load(text))
+        return YAML(typ="safe").load(text)
     except YAMLError as error:
         raise ValueError(f"the text must be YAML, received {error}") from None

@@ -80,7 +80,7 @@ def codec_for(spec: FieldSpec, resolve: Callable[[], Any] | None = None) -> Code
     if spec.kind is Kind.PLOTS:
         return _TABLE
     for name, codec in _REGISTERED.items():
-        if text == name or text.split(".")[-1] == name or re.search(rf"\b{re.escape(name)}\b", text):
+        if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
             return codec
     if re.search(r"\b(Atoms|Frames)\b", text):
         return _FRAMES
@@ -113,7 +113,7 @@ def _load_json(resolve: Callable[[], Any] | None) -> Callable[[Path], Any]:
 
 
 def _dump_array(value: Any, path: Path) -> None:
-    import numpy as np
+    import numpy as np  # noqa: PLC0415 - building a graph needs none of these
 
     array = np.asarray(value)
     if array.dtype == object:
@@ -123,13 +123,13 @@ def _dump_array(value: Any, path: Path) -> None:
 
 
 def _load_array(path: Path) -> Any:
-    import numpy as np
+    import numpy as np  # noqa: PLC0415
 
     return np.load(path, allow_pickle=False)
 
 
 def _dump_archive(value: Any, path: Path) -> None:
-    import numpy as np
+    import numpy as np  # noqa: PLC0415
 
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in value.items():
@@ -138,7 +138,7 @@ def _dump_archive(value: Any, path: Path) -> None:
 
 
 def _load_archive(path: Path) -> Any:
-    import numpy as np
+    import numpy as np  # noqa: PLC0415
 
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
@@ -158,13 +158,13 @@ def _load_table(path: Path) -> Any:
 
 
 def _dump_frames(value: Any, path: Path) -> None:
-    from zn_pipeline.serialize.frames import write_frames
+    from zn_pipeline.serialize.frames import write_frames  # noqa: PLC0415
 
     write_frames(path, value)
 
 
 def _load_frames(path: Path) -> Any:
-    from zn_pipeline.serialize.frames import Frames
+    from zn_pipeline.serialize.frames import Frames  # noqa: PLC0415
 
     return Frames.from_file(path)
 

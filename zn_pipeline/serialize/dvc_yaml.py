@@ -217,7 +217,7 @@ def _sections(text: str) -> list[tuple[str, str]]:
 
 
 def split_stages(block: str) -> dict[str, str] | None:
-    """Split a ``stages:`` section into the text of each stage; None if it is not plain block YAML."""
+    """Split a ``stages:`` section into the texts of the stages; None if it is no block YAML."""
     lines = block.splitlines(keepends=True)
     start = next((i for i, line in enumerate(lines) if line.startswith("stages:")), len(lines))
     if start == len(lines) or lines[start].strip() != "stages:":
@@ -241,4 +241,3 @@ def split_stages(block: str) -> dict[str, str] | None:
     if current is not None:
         current.extend(pending)
     return {name: "".join(text) for name, text in blocks.items()}
-

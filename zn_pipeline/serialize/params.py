@@ -41,11 +41,11 @@ def canonical(value: Any, where: str, *, allow_nan: bool = False) -> tuple[Json,
         pairs = [canonical(v, f"{where}[{i}]", allow_nan=allow_nan) for i, v in enumerate(value)]
         return [p[0] for p in pairs], kind is tuple or any(p[1] for p in pairs)
     if kind is dict:
-        return _canonical_dict(value, where, allow_nan)
-    return _canonical_other(value, where, allow_nan), True
+        return _canonical_dict(value, where, allow_nan=allow_nan)
+    return _canonical_other(value, where, allow_nan=allow_nan), True
 
 
-def _canonical_dict(value: dict[Any, Any], where: str, allow_nan: bool) -> tuple[Json, bool]:
+def _canonical_dict(value: dict[Any, Any], where: str, *, allow_nan: bool) -> tuple[Json, bool]:
     result: dict[str, Json] = {}
     changed = False
     for key, item in value.items():
@@ -60,12 +60,12 @@ def _canonical_dict(value: dict[Any, Any], where: str, allow_nan: bool) -> tuple
     return result, changed
 
 
-def _canonical_other(value: Any, where: str, allow_nan: bool) -> Json:
+def _canonical_other(value: Any, where: str, *, allow_nan: bool) -> Json:
     if isinstance(value, enum.Enum):
         return canonical(value.value, where, allow_nan=allow_nan)[0]
     if isinstance(value, os.PathLike):
         return os.fspath(cast("os.PathLike[str]", value)).replace(os.sep, "/")
-    if isinstance(value, (bool, int, float, str)):  # subclasses of these, numpy's float64 among them
+    if isinstance(value, (bool, int, float, str)):  # subclasses, numpy's float64 among them
         base = next(b for b in (bool, int, float, str) if isinstance(value, b))
         return canonical(base(value), where, allow_nan=allow_nan)[0]
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy scalar or array
@@ -79,7 +79,7 @@ def _canonical_other(value: Any, where: str, allow_nan: bool) -> Json:
         pairs = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         return canonical(pairs, where, allow_nan=allow_nan)[0]
     if hasattr(value, "model_dump"):
-        return canonical(value.model_dump(mode="json"), where, allow_nan=allow_nan)[0]
+        return canonical(cast("Any", value).model_dump(mode="json"), where, allow_nan=allow_nan)[0]
     if isinstance(value, (list, tuple)):
         return canonical(list(cast("list[Any]", value)), where, allow_nan=allow_nan)[0]
     hint = "; sort it into a list" if isinstance(value, (set, frozenset)) else ""
@@ -91,8 +91,8 @@ def _canonical_other(value: Any, where: str, allow_nan: bool) -> Json:
 
 @lru_cache(maxsize=1024)
 def _adapter(annotation: Any) -> Any:
-    from pydantic import ConfigDict, TypeAdapter
-    from pydantic.errors import PydanticUserError
+    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - slow to import
+    from pydantic.errors import PydanticUserError  # noqa: PLC0415
 
     try:
         return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
@@ -131,8 +131,8 @@ def checked_param(value: Any, annotation: Any, where: str) -> Json:
     if isinstance(annotation, str):
         if changed and not isinstance(data, (bool, int, float, str)):
             raise FieldError(
-                f"{where} must have an annotation that can be resolved, received {annotation!r} for "
-                f"a {type(value).__name__}, which would come back as {type(data).__name__}"
+                f"{where} must have an annotation that can be resolved, received {annotation!r} "
+                f"for a {type(value).__name__}, which would come back as {type(data).__name__}"
             )
         return data
     try:

@@ -20,6 +20,7 @@ import dataclasses
 import importlib
 import typing
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +31,9 @@ from zn_pipeline.node import Node
 from zn_pipeline.records import FieldOptions, Json, Kind
 from zn_pipeline.reference import Ref, RefSum, apply_item, encode_item
 from zn_pipeline.serialize.params import checked_param, restore
+
+IMPORTING: ContextVar[str | None] = ContextVar("importing", default=None)
+"""The class that is being imported by its name, as workers do; see ``Project.__enter__``."""
 
 
 def is_spec(value: Any) -> bool:
@@ -76,8 +80,8 @@ class Encoder:
         if is_spec(value):
             return self._spec(value, where)
         raise FieldError(
-            f"{where} must be an output, property or method of a node, a node, a list, tuple or dict "
-            f"of these, a spec (frozen dataclass or pydantic model) or None, received "
+            f"{where} must be an output, property or method of a node, a node, a list, tuple or "
+            f"dict of these, a spec (frozen dataclass or pydantic model) or None, received "
             f"{type(value).__name__}: {str(value)[:80]}; a plain value belongs into zn.params()"
         )
 
@@ -255,16 +259,20 @@ def import_object(path: str) -> Any:
         If it is not installed here; the message says what to install.
     """
     module, _, name = path.partition(":")
+    token = IMPORTING.set(path)
     try:
         result: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and module.startswith(error.name):
             raise ModuleNotFoundError(
                 f"the module {module!r} of {name} must be importable, but {error.name!r} is not "
-                "found; run from the project's folder, or install the package that holds it",
+                "found; put its file into the project's folder and run from there, or install the "
+                "package that holds it",
                 name=error.name,
             ) from None
         raise
+    finally:
+        IMPORTING.reset(token)
     for part in name.split("."):
         result = getattr(result, part)
     return result

@@ -1,7 +1,7 @@
-"""Who may change the repository: our own runs, our workers and stock DVC keep out of each other's way.
+"""Who may change the repository: runs, workers and stock DVC keep out of each other's way.
 
 - one run of ours at a time: an exclusive lock on a file, freed by the system when the process dies;
-- workers hold a shared lock on another file, so that a new run never meets a worker of a killed one;
+- workers hold a shared lock on another file, so that a new run meets no worker of a killed one;
 - the outputs folder is announced as being written in DVC's own ``rwlock``;
 - ``dvc.lock`` is written under DVC's own repository lock, held for that moment only.
 """
@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +24,7 @@ _COMMAND = "zn-pipeline repro"
 
 
 @contextlib.contextmanager
-def run_lock(repository: Repository) -> Iterator[None]:
+def run_lock(repository: Repository) -> Generator[None, None, None]:
     """Hold the right to run; wait a moment for the workers of a killed run to be gone.
 
     Raises
@@ -76,7 +76,7 @@ def hold_worker_lock(tmp: Path) -> IO[str]:
 
 
 @contextlib.contextmanager
-def announced(repository: Repository) -> Iterator[None]:
+def announced(repository: Repository) -> Generator[None, None, None]:
     """Tell DVC that all outputs are being written.
 
     Raises
@@ -84,7 +84,7 @@ def announced(repository: Repository) -> Iterator[None]:
     BusyError
         If a DVC process reads or writes one of them, or holds the repository.
     """
-    from dvc.fs import localfs
+    from dvc.fs import localfs  # pyright: ignore[reportPrivateImportUsage]
     from dvc.lock import LockError
     from dvc.rwlock import rwlock
 
@@ -107,7 +107,7 @@ def announced(repository: Repository) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def dvc_lock(repository: Repository, patience_seconds: float = 60) -> Iterator[None]:
+def dvc_lock(repository: Repository, patience_seconds: float = 60) -> Generator[None, None, None]:
     """Hold DVC's repository lock for a moment.
 
     Raises
@@ -119,9 +119,7 @@ def dvc_lock(repository: Repository, patience_seconds: float = 60) -> Iterator[N
 
     tmp = repository.dvc_root / ".dvc" / "tmp"
     tmp.mkdir(parents=True, exist_ok=True)
-    lock = make_lock(
-        str(tmp / "lock"), tmp_dir=str(tmp), hardlink_lock=repository.hardlink_lock, wait=False
-    )
+    lock = make_lock(str(tmp / "lock"), tmp_dir=str(tmp), hardlink_lock=repository.hardlink_lock)
     deadline = time.monotonic() + patience_seconds
     while True:
         try:

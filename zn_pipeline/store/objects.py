@@ -68,7 +68,7 @@ def hash_path(path: Path, state: HashState | None = None) -> tuple[FileHash, Tre
 
 
 class HashState:
-    """Remembers the md5 of files by time of change, size and inode, so that nothing is read twice."""
+    """Remembers the md5 of files by time of change, size and inode: nothing is read twice."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

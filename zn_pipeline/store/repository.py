@@ -79,11 +79,11 @@ class Repository:
         directory = self._config["dir"]
         if directory is None:
             return self.dvc_root / ".dvc" / "cache"
-        return Path(os.path.abspath(str(directory)))
+        return Path(os.path.normpath(str(directory)))
 
     @cached_property
     def link_types(self) -> tuple[str, ...]:
-        """How outputs are linked to the cache, in order of preference, as in DVC's ``cache.type``."""
+        """How outputs are linked to the cache, best first, as in DVC's ``cache.type``."""
         if self._cheap_settings() is None or not self._config["type"]:
             return ("reflink", "copy")
         kinds = self._config["type"]

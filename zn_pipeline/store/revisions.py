@@ -47,7 +47,7 @@ class GitRepository:
             self._git = git.Repo(folder, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
             raise RemoteError(f"remote must be a Git repository, received {url!r}") from None
-        self.work_tree = Path(self._git.working_tree_dir) if not self._git.bare else None
+        self.work_tree = None if self._git.bare else Path(str(self._git.working_tree_dir))
         inside = folder.resolve()
         self.prefix = ""
         if self.work_tree is not None and inside != self.work_tree.resolve():
@@ -67,7 +67,8 @@ class GitRepository:
             found = self._resolve(rev)
         if found is None:
             raise RemoteError(
-                f"rev must be a commit, tag, branch or DVC experiment of {self.url}, received {rev!r}"
+                f"rev must be a commit, tag, branch or DVC experiment of {self.url}, "
+                f"received {rev!r}"
             )
         return found
 
@@ -138,4 +139,3 @@ def open_git(remote: str) -> GitRepository:
     repository = GitRepository(clone, remote, cloned=True)
     repository.fetch()
     return repository
-

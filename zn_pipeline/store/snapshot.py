@@ -122,8 +122,7 @@ class Workspace:
 
     def shown(self, path: str) -> str:
         """Return the path from the project's root if that is the working directory."""
-        here = os.getcwd() == str(self.root)
-        return path if here or os.path.isabs(path) else str(self.root / path)
+        return path if Path.cwd() == self.root else str(self.root / path)
 
     def open_path(self, stage: str, path: str, *, named: bool) -> Path:
         """Return the path of an output in the work dir."""
@@ -131,8 +130,8 @@ class Workspace:
         real = self.root / path
         if not real.exists():
             raise NotRunError(
-                f"{path} does not exist in {self.label}; run 'zn-pipeline repro' (or 'dvc checkout', "
-                "if it has been run before)"
+                f"{path} does not exist in {self.label}; run 'zn-pipeline repro' (or 'dvc "
+                "checkout', if it has been run before)"
             )
         return real
 
@@ -166,14 +165,22 @@ class Revision:
         data = self.git.read(self.commit, path)
         return "" if data is None else data.decode("utf-8")
 
-    @cached_property
+    @property
     def graph(self) -> dict[str, Json]:
         """Content of ``graph.json``."""
+        return self._graph
+
+    @property
+    def params(self) -> dict[str, Json]:
+        """Content of the params file."""
+        return self._params
+
+    @cached_property
+    def _graph(self) -> dict[str, Json]:
         return json.loads(self._text(GRAPH_FILE) or "{}")
 
     @cached_property
-    def params(self) -> dict[str, Json]:
-        """Content of the params file."""
+    def _params(self) -> dict[str, Json]:
         name = _params_file(self._text(DVC_FILE))
         return _parse_params(name, self._text(name) or "{}")
 
@@ -208,7 +215,7 @@ class Revision:
         return [ObjectCache(folder) for folder in dict.fromkeys(folders)]
 
     def open_path(self, stage: str, path: str, *, named: bool) -> Path:
-        """Return a path with the content of an output: in a cache, or fetched from the DVC remote."""
+        """Return a path with the content of an output, in a cache or fetched from the remote."""
         content = self.outputs(stage).get(path)
         cache = next((c for c in self._caches if content is not None and c.has(content)), None)
         if content is None or (cache is None and self.git.read(self.commit, path) is not None):
@@ -244,7 +251,7 @@ class Revision:
         return target
 
     def _fetch(self, path: str, content: FileHash) -> ObjectCache:
-        from dvc.api import DVCFileSystem
+        from dvc.api import DVCFileSystem  # pyright: ignore[reportPrivateUsage]
 
         cache = self._caches[0]
         with tempfile.TemporaryDirectory(prefix="zn-") as folder:
@@ -265,4 +272,3 @@ class Revision:
                 )
             cache.add(target, got, tree)
         return cache
-

@@ -136,15 +136,15 @@ class Source:
         return self.snapshot.shown(value)
 
     def _stored_name(self, name: str, spec: FieldSpec, stored: dict[str, Json]) -> str:
-        """Return the name under which that revision stores a field: its own, or one of its aliases."""
+        """Return the name under which that revision stores a field: its own or an alias."""
         for key in (spec.name, *spec.options.aliases):
             if key in stored:
                 return key
         cls = self.entry(name)["class"]
         raise PipelineError(
             f"{display_name(*self._place(name))}.{spec.name} is a field of the installed class "
-            f"{cls}, but {self.snapshot.label} stores only {sorted(stored) or 'none'} of this kind; "
-            f"if it had another name there, say so by aliases=(...) on the field"
+            f"{cls}, but {self.snapshot.label} stores only {sorted(stored) or 'none'} of this "
+            f"kind; if it had another name there, say so by aliases=(...) on the field"
         )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 import tempfile
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,7 +45,7 @@ def check_node(cls: type[NodeType], *, deterministic: bool = True, **example: An
         If a point does not hold; the message names node and field.
     """
     name = cls.__name__
-    assert inspect.getdoc(cls) and cls.__doc__, f"{name} must have a docstring"
+    assert cls.__doc__, f"{name} must have a docstring"
     assert import_class(import_path(cls)) is cls, f"{name} must be importable by its name"
     assert code_digest(cls), f"{name} must have source code"
     specs = field_specs(cls)
@@ -84,7 +83,7 @@ def _check_params(node: Node) -> None:
 
 
 def _write(node: Node, folder: Path) -> dict[str, str]:
-    node.__dict__["name"] = node.__dict__.get("name") or type(node).__name__
+    vars(node)["name"] = vars(node).get("name") or type(node).__name__
     save(node, folder)
     found = {file.name: hash_path(file)[0].md5 for file in folder.iterdir()}
     for field, spec in field_specs(type(node)).items():
@@ -143,7 +142,7 @@ def _feed(sha: Any, value: Any) -> None:
     elif isinstance(value, (str, bytes, int, float, bool, type(None))):
         sha.update(repr(value).encode())
     elif hasattr(value, "__iter__") and not isinstance(value, Path):
-        for item in value:
+        for item in typing.cast("Iterable[Any]", value):
             _feed(sha, item)
     elif isinstance(value, Node):
         return

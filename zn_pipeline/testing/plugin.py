@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def tmp_project(tmp_path: Path) -> Iterator[TemporaryProject]:
-    """A throw-away Git and DVC repository as working directory; ``.path``, ``.write``, ``.commit``."""
-    from zn_pipeline.testing.projects import TemporaryProject
+    """A throw-away Git and DVC repository as working directory."""
+    from zn_pipeline.testing.projects import TemporaryProject  # noqa: PLC0415 - light plugin
 
     project = TemporaryProject(tmp_path)
     yield project

@@ -24,7 +24,7 @@ class TemporaryProject:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder.resolve()
-        self._before = os.getcwd()
+        self._before = Path.cwd()
         self._sys_path = list(sys.path)
         self.git("init", "--quiet", "--initial-branch", "main")
         self.git("config", "user.name", "test")
@@ -61,7 +61,7 @@ class TemporaryProject:
         return file
 
     def forget_modules(self) -> None:
-        """Forget modules that were imported from this project, so that edited ones are read again."""
+        """Forget modules imported from this project, so that edited ones are read again."""
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
             if file and Path(file).is_relative_to(self.path):

@@ -20,7 +20,8 @@ def finished(tmp_project, name, *, cached=True):
     tmp_project.write(f"outs/{name}/a.txt", "a")
     tmp_project.write(f"outs/{name}/folder/b.txt", "b")
     paths = [f"outs/{name}/a.txt", f"outs/{name}/folder"]
-    stage = Stage.from_entry(name, {"cmd": f"run {name}", "outs": [{p: {"cache": cached}} for p in paths]})
+    outs = [{path: {"cache": cached}} for path in paths]
+    stage = Stage.from_entry(name, {"cmd": f"run {name}", "outs": outs})
     hashes = {path: hash_path(tmp_project.path / path) for path in paths}
     trees = {path: tree for path, (_, tree) in hashes.items() if tree is not None}
     return stage, StageResult(name, "k", {p: h[0] for p, h in hashes.items()}, trees)

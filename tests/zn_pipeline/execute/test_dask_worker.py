@@ -11,8 +11,9 @@ def test_a_worker_ends_with_its_driver(tmp_project):
     """The closed pipe stands for a driver that died; the worker ends its whole process group."""
     tmp = Repository.find(tmp_project.path).tmp
     tmp.mkdir(parents=True)
+    command = [sys.executable, "-P", "-m", "zn_pipeline.execute.dask_worker"]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "zn_pipeline.execute.dask_worker", "tcp://127.0.0.1:9", "w", str(tmp)],
+        [*command, "tcp://127.0.0.1:9", "w", str(tmp)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ def states(session):
 def test_refresh_brings_code_up_to_date(calc, repro, modules, tmp_project):
     with repro():
         calc.Echo(value=calc.Const(value=1).out)
-    modules.edit(calc, ("self.out = self.value\n\n    @property", "self.out = 2 * self.value\n\n    @property"))
+    modules.edit(calc, ("self.out = self.value\n\n    @", "self.out = 2 * self.value\n\n    @"))
     stale = Session(tmp_project.path)
     assert {state for state, _ in states(stale).values()} == {"up to date"}
     fresh = Session(tmp_project.path)
@@ -59,7 +59,8 @@ def test_refresh_without_changes_writes_nothing(calc, repro, tmp_project):
 def test_status_of_a_failed_node_that_was_mended(calc, modules, repro, tmp_project):
     with repro(check=False):
         calc.Broken()
-    assert states(Session(tmp_project.path)) == {"Broken": ("failed", ("ValueError: no such luck",))}
+    failed = ("failed", ("ValueError: no such luck",))
+    assert states(Session(tmp_project.path)) == {"Broken": failed}
     calc = modules.edit(calc, ('raise ValueError("no such luck")', "self.out = 1"))
     with repro():
         calc.Broken()
@@ -114,5 +115,5 @@ def test_an_unknown_node_has_no_task(calc, tmp_project):
     graph = json.loads((tmp_project.path / "graph.json").read_text())
     graph["Only"] = graph["Const"]
     (tmp_project.path / "graph.json").write_text(json.dumps(graph))
-    with pytest.raises(zn.NodeNotFoundError, match="but only graph.json has it; build again"):
+    with pytest.raises(zn.NodeNotFoundError, match=r"but only graph\.json has it; build again"):
         Session(tmp_project.path).task("Only")

@@ -53,14 +53,15 @@ def test_targets_come_with_what_they_need():
     made = graph(a=([], ["a"]), b=(["a"], ["b"]), c=(["a"], ["c"]))
     assert made.select(["b"]) == {"a", "b"}
     assert made.select([]) == {"a", "b", "c"}
-    with pytest.raises(NodeNotFoundError, match="a target must be a node or stage .* received 'x'"):
+    with pytest.raises(NodeNotFoundError, match=r"a node or stage of .* received 'x'"):
         made.select(["x"])
 
 
 def test_a_cycle_is_printed():
     made = graph(a=(["c"], ["a"]), b=(["a"], ["b"]), c=(["b"], ["c"]), d=([], []))
-    with pytest.raises(CycleError, match="received the cycle (a -> b -> c -> a|b -> c -> a -> b|c -> a -> b -> c)"):
+    with pytest.raises(CycleError, match=r"received the cycle \w -> \w -> \w -> \w$") as error:
         made.order()
+    assert "a -> b -> c -> a -> b".find(str(error.value)[-11:]) >= 0
 
 
 def test_read_stages(tmp_path):

@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -50,13 +49,13 @@ def test_a_broken_record_is_no_record(task):
 
 
 def test_a_failure_is_returned_and_written_down(task, tmp_project):
-    before = os.getcwd()
+    before = Path.cwd()
     result = run_task(task("g/broken"))
     assert result.error == "ValueError: no such luck"
     assert 'raise ValueError("no such luck")' in result.traceback
     assert (tmp_project.path / "outs/g/broken/FAILED.txt").read_text() == result.traceback
     assert read_records(Path(task("g/broken").tmp)) == {}
-    assert os.getcwd() == before
+    assert Path.cwd() == before
 
 
 @pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt()", "GeneratorExit()"])
@@ -115,7 +114,8 @@ def test_output_of_children_goes_to_the_log(modules, tmp_project, capfd):
     project.build()
     task = Session(tmp_project.path).task("Loud")
     run_task(task)
-    assert (tmp_project.path / "outs/Loud/node.log").read_text().split() == ["own", "error", "child"]
+    log = (tmp_project.path / "outs/Loud/node.log").read_text()
+    assert log.split() == ["own", "error", "child"]
     assert capfd.readouterr().out == ""
     run_task(task, log=False)
     assert capfd.readouterr().out.split() == ["own", "child"]

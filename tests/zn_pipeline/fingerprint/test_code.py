@@ -25,7 +25,7 @@ TOOLS = "def tool(x):\n    return x + CONSTANT\n\n\nCONSTANT = 1\nOTHER = 2\n"
         ("import {tools}", "{tools}.tool(1)"),
         ("import {tools} as t", "t.tool(1)"),
         ("from {tools} import *", "tool(1)"),
-        ("", "__import__('{tools}') and inner()\n\ndef inner():\n    from {tools} import tool\n    return tool(1)"),
+        ("", "inner()\n\ndef inner():\n    from {tools} import tool\n    return tool(1)"),
         ("import functools\nimport {tools}", "functools.partial({tools}.tool)(1)"),
         ("from {tools} import tool\n\nTABLE = {{'a': tool}}", "TABLE['a'](1)"),
         ("import {tools}\n\nclass Base:\n    f = staticmethod({tools}.tool)", "Base.f(1)"),

@@ -14,7 +14,8 @@ def test_everything_else_counts():
 
 
 def test_digests_are_the_same_in_every_process():
-    code = "from zn_pipeline.fingerprint.values import short; print(short({'b': ['é', 0.1], 'a': None}))"
+    call = "print(short({'b': ['é', 0.1], 'a': None}))"
+    code = f"from zn_pipeline.fingerprint.values import short; {call}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == short({"a": None, "b": ["é", 0.1]})
     assert len(done.stdout.strip()) == 16

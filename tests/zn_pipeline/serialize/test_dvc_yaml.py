@@ -41,7 +41,10 @@ def test_all_that_is_read_stands_in_the_params():
 
 def test_plots_with_columns_are_drawn():
     options = [PlotOptions(), PlotOptions("x", ("y",)), PlotOptions("x", ("y", "z"), title="T")]
-    outs = [OutputSpec(f"p{i}", Kind.PLOTS, f"f{i}", cache=True, plot=p) for i, p in enumerate(options)]
+    outs = [
+        OutputSpec(f"p{i}", Kind.PLOTS, f"f{i}", cache=True, plot=plot)
+        for i, plot in enumerate(options)
+    ]
     assert plot_entries(record(outs=tuple(outs))) == [
         {"A_p1": {"x": {"f1": "x"}, "y": {"f1": "y"}}},
         {"A_p2": {"x": {"f2": "x"}, "y": {"f2": ["y", "z"]}, "title": "T"}},
@@ -97,8 +100,8 @@ def test_foreign_parts_are_kept_letter_by_letter():
     assert kept.frozen == {"A"}
     assert kept.plots == ["theirs.csv"]
     text = dvc_text([record()], "params.yaml", kept)
-    for part in ("  # mine\n  raw:\n    cmd: |\n      echo a\n\n      echo b\n", "# before vars\nvars:\n- a: 1\n"):
-        assert part in text
+    assert "  # mine\n  raw:\n    cmd: |\n      echo a\n\n      echo b\n" in text
+    assert "# before vars\nvars:\n- a: 1\n" in text
     content = yaml.safe_load(text)
     assert content["stages"]["A"]["frozen"] is True
     assert content["plots"] == ["theirs.csv"]

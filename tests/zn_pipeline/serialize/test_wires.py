@@ -107,7 +107,8 @@ def map_spec(wire):
 
 def test_walks_reach_every_reference():
     at = {"node": "s", "get": ["x"]}
-    wire = [{"sum": [at]}, {"tuple": [at]}, {"dict": {"k": [at]}}, {"spec": "m:S", "fields": {"f": at}}]
+    spec = {"spec": "m:S", "fields": {"f": at}}
+    wire = [{"sum": [at]}, {"tuple": [at]}, {"dict": {"k": [at]}}, spec]
     assert list(references(wire)) == [at] * 4
     changed = map_references(wire, lambda found: found["node"].upper())
     assert changed == [{"sum": ["S"]}, {"tuple": ["S"]}, {"dict": {"k": ["S"]}},
@@ -129,5 +130,5 @@ def test_what_is_a_spec():
 
 def test_import_object():
     assert import_object("pathlib:Path.home")().is_absolute()
-    with pytest.raises(ModuleNotFoundError, match="the module 'no_such_module' of Node must be importable"):
+    with pytest.raises(ModuleNotFoundError, match="'no_such_module' of Node must be importable"):
         import_object("no_such_module:Node")

@@ -22,7 +22,8 @@ def test_one_run_at_a_time(repository):
     )
 
     def other():
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     with locks.run_lock(repository):
         blocked = other()
@@ -35,7 +36,7 @@ def test_a_run_waits_for_the_workers_of_a_killed_one(repository, monkeypatch):
     held = locks.hold_worker_lock(repository.tmp)
     shared = locks.hold_worker_lock(repository.tmp)
     with (repository.tmp / "workers.lock").open("a+") as file:
-        with pytest.raises(BusyError, match="workers of an earlier run .* must have ended"):
+        with pytest.raises(BusyError, match=r"workers of an earlier run .* must have ended"):
             locks._wait_for_workers(file, repository, patience_seconds=0.1)
         held.close()
         shared.close()
@@ -57,15 +58,17 @@ def test_a_dvc_process_at_work_is_respected(repository, tmp_project):
     owner = {"pid": sleeper.pid, "cmd": "dvc repro"}
     file.write_text(json.dumps({"read": {str(tmp_project.path / "outs" / "A"): [owner]}}))
     try:
-        with pytest.raises(BusyError, match="no DVC process may use outs/ during a run"):
-            with locks.announced(repository):
-                pass
+        message = "no DVC process may use outs/ during a run"
+        with pytest.raises(BusyError, match=message), locks.announced(repository):
+            pass
     finally:
         sleeper.communicate(b"\n")
 
 
 def test_the_lock_of_dvc_is_waited_for(repository, tmp_project):
-    with locks.dvc_lock(repository):
-        with pytest.raises(BusyError, match="must not be held by another DVC process"):
-            with locks.dvc_lock(repository, patience_seconds=0):
-                pass
+    with (
+        locks.dvc_lock(repository),
+        pytest.raises(BusyError, match="must not be held by another DVC process"),
+        locks.dvc_lock(repository, patience_seconds=0),
+    ):
+        pass

@@ -26,7 +26,8 @@ def test_a_folder_outside_is_refused(tmp_path: Path):
 def test_settings_of_dvc_are_obeyed(tmp_project: TemporaryProject, tmp_path_factory):
     shared = tmp_path_factory.mktemp("shared")
     with (tmp_project.path / ".dvc" / "config").open("a") as file:
-        file.write(f"    hardlink_lock = true\n[cache]\n    dir = {shared}\n    type = \"hardlink,symlink\"\n")
+        file.write(f"    hardlink_lock = true\n[cache]\n    dir = {shared}\n")
+        file.write('    type = "hardlink,symlink"\n')
     found = Repository.find(tmp_project.path)
     assert found.cache == shared
     assert found.link_types == ("hardlink", "symlink")

@@ -1,16 +1,14 @@
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 from zn_pipeline.testing import TemporaryProject
-
-BEFORE = os.getcwd()
 
 
 def test_the_fixture_gives_a_project(tmp_project, tmp_path):
     assert isinstance(tmp_project, TemporaryProject)
     assert tmp_project.path == tmp_path
-    assert os.getcwd() == str(tmp_path)
+    assert Path.cwd() == tmp_path
 
 
 def test_the_fixture_cleans_up_and_needs_no_import(tmp_path):

@@ -1,5 +1,5 @@
-import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -7,10 +7,10 @@ from zn_pipeline.testing import TemporaryProject
 
 
 def test_a_project_is_a_repository_and_the_working_directory(tmp_path):
-    before = os.getcwd()
+    before = Path.cwd()
     project = TemporaryProject(tmp_path)
     try:
-        assert os.getcwd() == str(project.path)
+        assert Path.cwd() == project.path
         assert (project.path / ".dvc" / "config").exists()
         assert project.git("status", "--porcelain") == ""
         project.write("a/b.txt", "text")
@@ -20,7 +20,7 @@ def test_a_project_is_a_repository_and_the_working_directory(tmp_path):
             project.git("nonsense")
     finally:
         project.close()
-    assert os.getcwd() == before
+    assert Path.cwd() == before
 
 
 def test_modules_are_forgotten(tmp_path, monkeypatch):

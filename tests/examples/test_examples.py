@@ -1,0 +1,64 @@
+"""Every example runs in an empty project and prints what its docstring promises."""
+
+import ast
+import json
+import shutil
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("[0-9]*.py"))}
+SLOW = {"04_train_and_evaluate"}
+NAMES = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in EXAMPLES]
+
+
+def promised(path: Path) -> str:
+    """Return the text that an example says it prints."""
+    documentation = ast.get_docstring(ast.parse(path.read_text())) or ""
+    _, found, block = documentation.partition("You should see::\n\n")
+    assert found, f"{path.name} must say in its docstring what the reader should see"
+    return textwrap.dedent(block).rstrip() + "\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_prints_what_it_promises(name, tmp_project, run_script):
+    shutil.copy(EXAMPLES[name], tmp_project.path)
+    assert run_script(f"{name}.py") == promised(EXAMPLES[name])
+
+
+@pytest.mark.parametrize("name", ["01_first_graph", "05_loop"])
+def test_a_second_run_runs_nothing(name, tmp_project, run_script):
+    shutil.copy(EXAMPLES[name], tmp_project.path)
+    run_script(f"{name}.py")
+    logs = {log: log.stat().st_mtime_ns for log in tmp_project.path.glob("outs/**/node.log")}
+    assert logs
+    assert run_script(f"{name}.py") == promised(EXAMPLES[name])
+    assert logs == {log: log.stat().st_mtime_ns for log in tmp_project.path.glob("outs/**/*.log")}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_short(name):
+    assert 30 <= len(EXAMPLES[name].read_text().splitlines()) <= 80
+
+
+@pytest.mark.parametrize("name", ["03_label_structures", "05_loop"])
+def test_a_script_that_reads_results_can_be_built_without_running(name, tmp_project, run_script):
+    shutil.copy(EXAMPLES[name], tmp_project.path)
+    assert "built" in run_script("-m", "zn_pipeline.cli", "build", f"{name}.py")
+    graph = json.loads((tmp_project.path / "graph.json").read_text())
+    assert graph
+    assert not list(tmp_project.path.glob("outs/**/*.*"))
+
+
+def test_every_example_is_in_the_list_of_examples(root):
+    text = (root / "examples" / "README.md").read_text()
+    missing = [path.name for path in EXAMPLES.values() if f"`{path.name}`" not in text]
+    assert not missing, "name them in examples/README.md"
+
+
+def test_dvc_yaml_example_is_what_we_write_today(root, tmp_path, run_script):
+    run_script(str(root / "examples" / "write_dvc_yaml_example.py"), str(tmp_path / "today"))
+    today, kept = ((tmp_path / "today").read_text(), (root / "dvc.yaml.example").read_text())
+    assert kept == today, "run python examples/write_dvc_yaml_example.py"

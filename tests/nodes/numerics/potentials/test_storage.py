@@ -1,0 +1,37 @@
+import jax
+import numpy as np
+import pytest
+
+from nodes.numerics.potentials import EnergyModel, ModelConfig, load_model, save_model
+
+CONFIG = ModelConfig(elements=(8, 1), hidden=(4,), n_members=2, n_contractions=2, zbl=True)
+
+
+def saved(path, seed=0):
+    model = EnergyModel(CONFIG)
+    params = model.init(jax.random.key(seed))
+    params["constants"]["reference"] = np.array([-13.6 / 3, -2041.84 / 7])
+    save_model(path, model, params)
+    return model, params
+
+
+def test_round_trip_keeps_every_bit(tmp_path):
+    model, params = saved(tmp_path / "model")
+    again, loaded = load_model(tmp_path / "model")
+    assert again == model
+    assert loaded["constants"]["reference"].dtype == np.float64
+    jax.tree.map(np.testing.assert_array_equal, loaded, params)
+    assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["model.json", "weights.npz"]
+
+
+def test_files_of_two_saves_are_refused(tmp_path):
+    saved(tmp_path / "a", seed=0)
+    saved(tmp_path / "b", seed=1)
+    (tmp_path / "a" / "weights.npz").replace(tmp_path / "b" / "weights.npz")
+    with pytest.raises(ValueError, match="must be of one save, received different digests"):
+        load_model(tmp_path / "b")
+
+
+def test_missing_model_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"model\.json"):
+        load_model(tmp_path)
