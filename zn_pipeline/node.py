@@ -10,6 +10,7 @@ A node class declares its fields and one method, ``run``. An instance is in one 
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import dataclasses
 import inspect
@@ -44,6 +45,9 @@ class Registry(typing.Protocol):
 
 ACTIVE: contextvars.ContextVar[Registry | None] = contextvars.ContextVar("project", default=None)
 """The project whose ``with`` block is open, if any."""
+
+SOURCES: dict[str, tuple[int, int]] = {}
+"""Time of change and size of the file of each module, as they were when it made a node class."""
 
 _PLAIN = frozenset({"name", "nwd", "scratch", "resources", "always_changed", "map", "progress"})
 _RESERVED = _PLAIN | {"run"}
@@ -114,6 +118,7 @@ class Node(metaclass=NodeMeta):
         for name in cls.__annotations__ if "__annotations__" in cls.__dict__ else ():
             if name in _RESERVED and name != "resources":
                 raise BuildError(f"{cls.__name__}.{name} must have another name: it is reserved")
+        _note_source(cls.__module__)
         cls.code_version = version
         cls.__zn_specs__ = None
         text = cls.__doc__
@@ -204,6 +209,14 @@ class Node(metaclass=NodeMeta):
         if self.__dict__.get("name"):
             shown = {"name": self.__dict__["name"], **shown}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+
+def _note_source(module: str) -> None:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is not None:
+        with contextlib.suppress(OSError):
+            info = Path(file).stat()
+            SOURCES[module] = (info.st_mtime_ns, info.st_size)
 
 
 def _state(node: Node) -> NodeState:

@@ -29,7 +29,7 @@ def test_all_python_of_the_guide_is_true(guide, tmp_project, run_script):
     assert module.startswith("# my_nodes.py")
     tmp_project.write("my_nodes.py", module)
     body = "\n".join(checked(block) for block in blocks)
-    assert body.count("check((") == guide.count("# -> ") >= 12
+    assert body.count("check((") == guide.count("  # -> ") >= 11
     tmp_project.write("workflow.py", CHECK + body + '\nprint("all true")\n')
     assert run_script("workflow.py") == "all true\n"
 
@@ -41,4 +41,4 @@ def test_a_wrong_value_is_found(tmp_project, run_script):
 
 
 def test_the_guide_is_read_in_one_sitting(guide):
-    assert len(guide.splitlines()) <= 260
+    assert len(guide.splitlines()) <= 200

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from zn_pipeline.execute.session import Session
 from zn_pipeline.testing.projects import TemporaryProject
 
 HERE = Path(__file__).parent
@@ -87,9 +88,10 @@ class Shell:
         return json.loads(self.dvc("status", "--json")) == {}
 
     def stale(self) -> list[str]:
-        """Return the nodes that we find not up to date."""
-        states = json.loads(self.znp("status", "--json"))
-        return sorted(name for name, item in states.items() if item["state"] != "up to date")
+        """Return the nodes that we find not up to date, as `znp status` does."""
+        session = Session(self.folder)
+        session.refresh()
+        return sorted(item.name for item in session.status() if item.state != "up to date")
 
 
 class RunLog:

@@ -126,7 +126,8 @@ def test_dvc_restores_our_results_from_its_run_cache(project, shell, run_log):
 
 def test_push_and_pull_by_a_local_remote(project, shell, tmp_path_factory):
     storage = tmp_path_factory.mktemp("storage")
-    shell.dvc("remote", "add", "--default", "storage", str(storage))
+    with Path(".dvc/config").open("a") as config:
+        config.write(f"    remote = storage\n['remote \"storage\"']\n    url = {storage}\n")
     run_here(project)
     before = contents(Path("outs"))
     shell.dvc("push")
@@ -165,6 +166,7 @@ def test_an_experiment_changes_a_parameter(project, shell, tmp_project, run_log)
     assert shell.stale() == []
 
 
+@pytest.mark.slow
 def test_an_executable_output_stays_executable(tmp_project, shell, my_nodes):
     tmp_project.write(
         "scripts.py",

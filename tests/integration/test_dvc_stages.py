@@ -38,11 +38,16 @@ def between(tmp_project, my_nodes):
     return project
 
 
-def test_foreign_stages_run_in_their_turn(between, shell, run_log, tmp_project):
+def test_foreign_stages_run_in_their_turn(between, shell, run_log):
     assert sorted(run_here(between).done) == ["ReadFile", "prepare", "publish"]
     assert run_log.file.read_text().split() == ["prepare", "ReadFile", "publish"]
     assert json.loads(Path("published.txt").read_text()) == "raw"
     assert shell.is_clean()
+
+
+@pytest.mark.slow
+def test_foreign_stages_run_when_they_are_stale(between, shell, run_log, tmp_project):
+    run_here(between)
     run_log.take()
     tmp_project.write("raw.txt", "new")
     assert run_here(between).ok
@@ -163,7 +168,7 @@ def test_an_imported_file_is_a_dependency(tmp_project, shell, my_nodes, tmp_path
     assert shell.is_clean()
 
 
-@pytest.mark.parametrize("kind", ["hardlink", "symlink"])
+@pytest.mark.parametrize("kind", ["hardlink", pytest.param("symlink", marks=pytest.mark.slow)])
 def test_linked_outputs(kind, tmp_project, shell, my_nodes, run_log):
     with Path(".dvc/config").open("a") as config:
         config.write(f"[cache]\n    type = {kind}\n")

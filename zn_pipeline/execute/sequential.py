@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zn_pipeline.execute.worker import run_task
+from zn_pipeline.fingerprint.code import is_own
+from zn_pipeline.node import SOURCES
 from zn_pipeline.records import StageResult, Task
 
-_IMPORTED = time.time()
-"""Modules of users import the framework, so what was written before was imported as it is now."""
+_STARTED = time.time_ns()
+_seen: dict[str, tuple[int, int]] = {}
 
 
 class SequentialExecutor:
@@ -28,14 +30,13 @@ class SequentialExecutor:
         self._queue: deque[Task] = deque()
 
     def start(self, root: str, tmp: str) -> None:
-        """Forget modules of the project that were edited since they may have been imported."""
+        """Forget the modules of the project if one of them was edited since it was imported."""
         del tmp
-        for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if name == "__main__" or not file or not Path(file).is_relative_to(root):
-                continue
-            if Path(file).exists() and Path(file).stat().st_mtime > _IMPORTED:
+        own = _own_modules(Path(root))
+        if any(_was_edited(name, stamp) for name, stamp in own.items()):
+            for name in own:
                 del sys.modules[name]
+        _seen.update(own)
 
     def submit(self, task: Task) -> None:
         """Queue a task."""
@@ -55,3 +56,26 @@ class SequentialExecutor:
     def stop(self) -> None:
         """Forget what is queued."""
         self._queue.clear()
+
+
+def _own_modules(root: Path) -> dict[str, tuple[int, int]]:
+    """Return the imported modules of a project, with time of change and size of their files."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name == "__main__" or not file or not Path(file).is_relative_to(root):
+            continue
+        if is_own(name.partition(".")[0]) and Path(file).exists():
+            info = Path(file).stat()
+            found[name] = (info.st_mtime_ns, info.st_size)
+    return found
+
+
+def _was_edited(name: str, stamp: tuple[int, int]) -> bool:
+    """Whether the file differs from what was imported, as far as that is known.
+
+    Modules of users import the framework, so a file older than this process's framework is as it
+    was imported.
+    """
+    known = SOURCES.get(name) or _seen.get(name)
+    return stamp != known if known is not None else stamp[0] > _STARTED

@@ -89,7 +89,7 @@ class _Walk:
         path = self.paths.get(name)
         if path is None:
             top = name.partition(".")[0]
-            if top == _FRAMEWORK or (top not in self.tops and not _is_own(top)):
+            if top == _FRAMEWORK or (top not in self.tops and not is_own(top)):
                 return None
             path = find_source(name)
             if path is None:
@@ -155,9 +155,9 @@ class _Walk:
 
 
 @lru_cache(maxsize=1024)
-def _is_own(top: str) -> bool:
+def is_own(top: str) -> bool:
     """Whether a top-level module lies outside the places where packages are installed."""
-    if top in sys.builtin_module_names or top in sys.stdlib_module_names:
+    if top == _FRAMEWORK or top in sys.builtin_module_names or top in sys.stdlib_module_names:
         return False
     path = find_source(top)
     if path is None:
@@ -174,7 +174,7 @@ def _installed_places() -> tuple[Path, ...]:
 
 def clear() -> None:
     """Forget what is known of the places of modules (they may have been added since)."""
-    _is_own.cache_clear()
+    is_own.cache_clear()
 
 
 def code_of(value: Any) -> str:

@@ -121,11 +121,7 @@ class EnergyModel:
 
     def features(self, params: Params, graph: Graph) -> jax.Array:
         """Invariants of each atom before normalisation, shape (..., n, n_features)."""
-        batch = _with_batch_axis(graph)
-        vectors, receiver, sender = self._edges(batch, batch.vectors)
-        with jax.default_matmul_precision("highest"):
-            features = self._invariants(params, vectors, receiver, sender)
-        return features.reshape(*graph.species.shape, -1)
+        return _features(self, params, _with_batch_axis(graph)).reshape(*graph.species.shape, -1)
 
     def energies(self, params: Params, graph: Graph) -> jax.Array:
         """Energy of each member in eV, reference energies included, shape (..., n_members).
@@ -133,12 +129,7 @@ class EnergyModel:
         In JAX's float type: for large absolute energies in float32 prefer `predict`, which adds
         the reference energies in float64 on the host.
         """
-        batch = _with_batch_axis(graph)
-        energies = self._learned(params, batch, batch.vectors)
-        energies += self._corrections(batch, batch.vectors)[:, None]
-        present = jax.nn.one_hot(batch.species, len(self.config.elements), dtype=energies.dtype)
-        reference = jnp.asarray(params["constants"]["reference"], energies.dtype)
-        energies += jnp.sum(present @ reference, axis=-1)[:, None]
+        energies = _energies(self, params, _with_batch_axis(graph))
         return energies.reshape(*graph.species.shape[:-1], -1)
 
     def evaluate(self, params: Params, graph: Graph, *, members: bool = False) -> Evaluation:
@@ -331,6 +322,21 @@ def _trim(prediction: Prediction, n_atoms: int) -> Prediction:
 @partial(jax.jit, static_argnums=(0, 3))
 def _evaluate(model: EnergyModel, params: Params, batch: Graph, members: bool) -> Evaluation:  # noqa: FBT001
     return model.evaluate(params, batch, members=members)
+
+
+@partial(jax.jit, static_argnums=0)
+def _energies(model: EnergyModel, params: Params, batch: Graph) -> jax.Array:
+    energies = model._learned(params, batch, batch.vectors)
+    energies += model._corrections(batch, batch.vectors)[:, None]
+    present = jax.nn.one_hot(batch.species, len(model.config.elements), dtype=energies.dtype)
+    reference = jnp.asarray(params["constants"]["reference"], energies.dtype)
+    return energies + jnp.sum(present @ reference, axis=-1)[:, None]
+
+
+@partial(jax.jit, static_argnums=0)
+def _features(model: EnergyModel, params: Params, batch: Graph) -> jax.Array:
+    with jax.default_matmul_precision("highest"):
+        return model._invariants(params, *model._edges(batch, batch.vectors))
 
 
 @partial(jax.jit, static_argnums=0)

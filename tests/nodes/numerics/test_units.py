@@ -18,4 +18,4 @@ from nodes.numerics import units
 )
 def test_constants_equal_those_of_ase(ours, theirs):
     # ASE uses CODATA 2014.
-    assert ours == pytest.approx(theirs, rel=1e-7)
+    assert ours == pytest.approx(theirs, rel=1e-6)

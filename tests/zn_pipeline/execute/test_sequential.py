@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import zn_pipeline as zn
 from zn_pipeline.execute.session import Session
 
@@ -30,3 +33,31 @@ def test_the_log_can_stay_on_the_terminal(calc, tmp_project, capfd):
     assert not (tmp_project.path / "outs" / "Broken" / "node.log").exists()
     project.repro(executor=zn.SequentialExecutor(), check=False, quiet=True)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_class_keeps_its_identity_while_nothing_is_edited(calc, repro):
+    for value in (1, 2):
+        with repro():
+            through = calc.Through(node=calc.Const(value=value))
+        assert isinstance(through.node, calc.Const)
+
+
+def test_an_edited_function_is_never_run_from_an_old_import(modules, repro):
+    """Even where the module of the node is as it was, and so would not be imported again."""
+    tools = modules.make("def tool():\n    return 1\n")
+    own = modules.make(
+        f"import zn_pipeline as zn\nfrom {tools.__name__} import tool\n"
+        "class Use(zn.Node):\n"
+        "    out: int = zn.outs()\n"
+        "    def run(self):\n        self.out = tool()\n"
+    )
+    for module in (tools, own):
+        os.utime(module.__file__, (1, 1))
+    own = modules.edit(own)
+    os.utime(own.__file__, (1, 1))
+    with repro():
+        own.Use()
+    Path(tools.__file__).write_text("def tool():\n    return 100\n")
+    with repro():
+        use = own.Use()
+    assert use.out == 100

@@ -38,7 +38,7 @@ def same(first, second):
     return type(first) is type(second) and first == second
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.dictionaries(TEXT, DATA, max_size=5))
 @example({"a": [[1, [2, []]], {"b": {}}], "": None})
 @example({"a": "x" * 300, "b": ["- a", "b: c"], "c": [{"d": [{"e": 1}]}]})

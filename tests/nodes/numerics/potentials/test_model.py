@@ -201,7 +201,7 @@ def test_last_layer_features_are_the_gradient_by_the_last_layer(model, params):
     def mean_energy(weights):
         return model.energies({**params, "weights": weights}, graph).mean()
 
-    gradient = jax.grad(mean_energy)(params["weights"])["layers"][-1]
+    gradient = jax.jit(jax.grad(mean_energy))(params["weights"])["layers"][-1]
     row = np.asarray(model.last_layer_features(params, graph))
     np.testing.assert_allclose(row[:-1], np.sum(gradient["w"], axis=1), rtol=1e-9)
     np.testing.assert_allclose(row[-1], np.sum(gradient["b"]), rtol=1e-9)

@@ -1,0 +1,127 @@
+"""What docs/files.md says of deleted files is true."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import zn_pipeline as zn
+
+SCRIPT = """\
+import zn_pipeline as zn
+
+
+class Count(zn.Node):
+    n: int = zn.params(3)
+    out: int = zn.outs()
+
+    def run(self) -> None:
+        print("ran")
+        self.out = self.n
+
+
+if __name__ == "__main__":
+    with zn.Project() as project:
+        count = Count()
+    report = project.repro(executor=zn.SequentialExecutor(), quiet=True)
+    print(*(stage.status.value for stage in report.stages.values()), count.out)
+"""
+
+AFTERWARDS = {
+    "dvc.yaml": "unchanged",
+    "params.yaml": "unchanged",
+    "graph.json": "unchanged",
+    "dvc.lock": "restored",
+    ".gitignore": "unchanged",
+    "outs": "restored",
+    "outs/Count/node.log": "unchanged",
+    ".dvc/cache/files": "unchanged",
+    ".dvc/cache/runs": "unchanged",
+    ".dvc/cache/zn_pipeline": "unchanged",
+    ".dvc/tmp/zn_pipeline": "unchanged",
+}
+
+
+@pytest.fixture
+def project(tmp_project, run_script):
+    tmp_project.write(".gitignore", "/outs/\n")
+    tmp_project.write("workflow.py", SCRIPT)
+    assert run_script("workflow.py") == "done 3\n"
+    tmp_project.commit("first")
+    return tmp_project
+
+
+def delete(project, name: str) -> None:
+    path = project.path / name
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def znp(run_script, *arguments: str) -> str:
+    return run_script("-m", "zn_pipeline.cli", *arguments)
+
+
+def dvc(project, *arguments: str) -> None:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    subprocess.run(command, cwd=project.path, check=True, capture_output=True)
+
+
+def test_the_next_run_of_the_script_mends_it(project, run_script):
+    for name, expected in AFTERWARDS.items():
+        delete(project, name)
+        assert (name, run_script("workflow.py")) == (name, f"{expected} 3\n")
+        assert project.git("status", "--porcelain") == "", name
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "graph.json"])
+def test_without_params_or_graph_nothing_runs(name, project, run_script):
+    delete(project, name)
+    with pytest.raises(AssertionError, match="must"):
+        znp(run_script, "repro")
+    assert "0 of 1 nodes are up to date" in znp(run_script, "status")
+
+
+def test_without_the_graph_no_node_is_found(project):
+    delete(project, "graph.json")
+    with pytest.raises(zn.NodeNotFoundError):
+        zn.from_rev("Count")
+
+
+def test_a_deleted_cache_is_filled_by_dvc_commit(project, run_script):
+    delete(project, ".dvc/cache")
+    dvc(project, "commit", "--force")
+    delete(project, "outs")
+    assert run_script("workflow.py") == "restored 3\n"
+
+
+def test_without_the_index_an_earlier_result_is_computed_again(project, run_script):
+    other = SCRIPT.replace("params(3)", "params(4)")
+    project.write("workflow.py", other)
+    assert run_script("workflow.py") == "done 4\n"
+    project.write("workflow.py", SCRIPT)
+    assert run_script("workflow.py") == "restored 3\n"
+    for folder in ("zn_pipeline", "runs"):
+        delete(project, f".dvc/cache/{folder}")
+    project.write("workflow.py", other)
+    assert run_script("workflow.py") == "done 4\n"
+
+
+def test_a_failure_is_known_by_its_file(project, run_script):
+    project.write("workflow.py", SCRIPT.replace("self.out = self.n", "raise ValueError(self.n)"))
+    with pytest.raises(AssertionError, match="ValueError: 3"):
+        run_script("workflow.py")
+    assert "failed     Count" in znp(run_script, "status")
+    delete(project, "outs/Count/FAILED.txt")
+    assert "stale      Count" in znp(run_script, "status")
+
+
+def test_the_page_names_every_file_of_a_project(root, project):
+    text = (root / "docs" / "files.md").read_text()
+    working = project.path / ".dvc" / "tmp" / "zn_pipeline"
+    names = {path.name for folder in (project.path, working) for path in folder.iterdir()}
+    names -= {"workflow.py", "__pycache__", ".git"}
+    assert {"dvc.yaml", "outs", "hashes.json"} <= names
+    assert not [name for name in names if name not in text]
