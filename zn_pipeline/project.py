@@ -183,7 +183,7 @@ class Project:
         if not self._built:
             self._built, self._previous = True, dict(workspace(self.root).graph)
         _check_library(self.root)
-        records = Describer(self._nodes.values()).describe_all()
+        records = Describer(self._nodes.values(), self.root).describe_all()
         check_paths(records)
         return records
 

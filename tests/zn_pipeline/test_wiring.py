@@ -306,13 +306,30 @@ def test_nodes_of_another_revision_are_dependencies(calc, repro, tmp_project: Te
     assert through.out == 5005
     wires = json.loads((tmp_project.path / "graph.json").read_text())["Total"]["wires"]
     assert wires["numbers"][0] == {
-        "node": "x", "remote": str(tmp_project.path), "rev": commit, "get": ["out"]
+        "node": "x", "remote": None, "rev": commit, "get": ["out"]
     }  # fmt: skip
     with repro():
         calc.Const(name="x", value=100)
         calc.Total(numbers=[x.out, y.out])
         calc.Through(node=x)
     assert repro.done == set()
+
+
+def test_a_wire_to_an_earlier_revision_survives_a_clone(
+    calc, repro, tmp_project: TemporaryProject, tmp_path_factory
+):
+    with repro():
+        calc.Const(name="x", value=5)
+    tmp_project.commit("first")
+    x = zn.from_rev("x", rev="HEAD")
+    with repro():
+        calc.Echo(value=x.out)
+    tmp_project.commit("second")
+    clone = tmp_path_factory.mktemp("clone")
+    tmp_project.git("clone", "--quiet", str(tmp_project.path), str(clone))
+    assert str(tmp_project.path) not in (clone / "graph.json").read_text()
+    for rev in ("HEAD", None):
+        assert zn.from_rev("Echo", str(clone), rev).value == 5
 
 
 def test_a_node_of_the_workspace_has_no_address(calc, repro, tmp_project: TemporaryProject):

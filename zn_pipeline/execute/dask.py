@@ -189,6 +189,8 @@ class DaskExecutor:
             return []
         worker.tasks = []
         if isinstance(results, BaseException):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(1)  # a lost connection comes before the end of its process
             return self._bury(worker, batch, f"{type(results).__name__}: {results}")
         self._learn(batch, results)
         return results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from zn_pipeline.errors import CycleError, FieldError, NameCollisionError
@@ -20,9 +21,15 @@ DONE_FILE = "done.json"
 
 
 class Describer:
-    """Makes the records of the nodes of one project."""
+    """Makes the records of the nodes of one project.
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    Parameters
+    ----------
+    root : folder of the project; nodes of its own earlier revisions are wired without it
+    """
+
+    def __init__(self, nodes: Iterable[Node], root: Path | None = None) -> None:
+        self.root = root
         self.nodes = {id(node): node for node in nodes}
         self.records: dict[str, NodeRecord] = {}
         self._active: list[str] = []
@@ -194,7 +201,10 @@ class Describer:
                 f"{where} must refer to a node of this project or of another revision, received "
                 f"{node!r}, which was made outside; make it inside the project's with block"
             )
-        return {"node": state.stage, **address()}
+        place = address()
+        if self.root is not None and place["remote"] == str(self.root):
+            place["remote"] = None  # our own repository may be moved or cloned
+        return {"node": state.stage, **place}
 
 
 class _Draft:

@@ -10,7 +10,8 @@ whole node ``a``              ``{"node": "A"}``
 list, tuple, dict             ``[...]``, ``{"tuple": [...]}``, ``{"dict": {key: ...}}``
 spec                          ``{"spec": "module:Class", "code": digest, "fields": {...}}``; the
                               plain values of its fields stand in the params file
-node of another revision      ``{"node": ..., "remote": ..., "rev": commit, "get": [...]}``
+node of another revision      ``{"node": ..., "remote": ..., "rev": commit, "get": [...]}``; remote
+                              is ``null`` for the project's own repository
 ============================  =====================================================================
 """
 

@@ -76,8 +76,9 @@ class Source:
         return self.snapshot.shown(path)
 
     def _follow(self, wire: dict[str, Json]) -> Node:
-        if "remote" in wire:
-            return open_source(wire["remote"], wire["rev"]).node(wire["node"])
+        if "remote" in wire:  # None is the repository that the wire itself stands in
+            remote = wire["remote"] or self.snapshot.address["remote"]
+            return open_source(remote, wire["rev"]).node(wire["node"])
         return self.node(wire["node"])
 
     def value(self, name: str, spec: FieldSpec) -> Any:

@@ -18,7 +18,7 @@ def test_the_fixture_cleans_up_and_needs_no_import(tmp_path):
         f"def test_two():\n    assert os.getcwd() == {str(tmp_path)!r}\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "2 passed" in done.stdout, done.stdout

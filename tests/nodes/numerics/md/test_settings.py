@@ -22,4 +22,4 @@ def test_values_are_checked(change, message):
 
 def test_uncertainty_is_checked_at_each_frame_by_default():
     assert MDSettings(sample_every=5).steps_per_check == 5
-    assert MDSettings(sample_every=6, check_every=2).steps_per_check == 2
+    assert MDSettings(sample_every=10, check_every=2).steps_per_check == 2
