@@ -6,6 +6,7 @@ each runs one batch of nodes at a time, and a worker that dies costs only the no
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import queue
