@@ -63,7 +63,7 @@ if __name__ == "__main__":
 '''
 
 
-def NODE(i):
+def NODE(i):  # noqa: N802 - the harness asks for this name
     """Return the name of the i-th node."""
     return "Trivial" if i == 0 else f"Trivial_{i}"
 

@@ -3,8 +3,8 @@
 usage: python benchmarks/engine.py [--sizes 1000 5000] [--peer ADAPTER]
 
 With ``--peer`` the same steps are run with another framework in the same run, at 10 and 50 nodes:
-ADAPTER is a Python file with the names of ``adapter.py``. Machines are noisy: compare CPU seconds, and
-ratios within one run.
+ADAPTER is a Python file with the names of ``adapter.py``. Machines are noisy: compare CPU seconds,
+and ratios within one run.
 """
 
 import argparse
@@ -72,7 +72,7 @@ class Scratch:
 
 
 def import_cost(adapter, statement):
-    """Return the CPU seconds of a statement in a fresh process, the interpreter's start left out."""
+    """Return the CPU seconds of a statement in a fresh process, without the start of Python."""
     scratch = Scratch(adapter)
     costs = []
     for text in (statement, "pass"):
@@ -116,9 +116,12 @@ def read_costs(adapter, n):
     _, there = scratch.run(["python", script, name, "remote", str(scratch.folder)], elsewhere)
     shutil.rmtree(elsewhere)
     scratch.close()
-    total = {k: 1e3 * (t["warm_from_rev"] + t["warm_read"]) for k, t in (("a", here), ("b", there))}
-    first = 1e3 * (there["first_from_rev"] + there["first_read"])
-    return {"n": n, "local_ms": total["a"], "by_path_ms": total["b"], "by_path_first_ms": first}
+    return {
+        "n": n,
+        "local_ms": 1e3 * (here["warm_from_rev"] + here["warm_read"]),
+        "by_path_ms": 1e3 * (there["warm_from_rev"] + there["warm_read"]),
+        "by_path_first_ms": 1e3 * (there["first_from_rev"] + there["first_read"]),
+    }
 
 
 def measure(adapter, sizes, read_sizes, statement):

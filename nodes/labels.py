@@ -57,8 +57,9 @@ class Labeller:
         labelled = structure.copy()
         try:
             # Without a reset the result may depend on the structure before this one.
-            if hasattr(self.calculator, "reset"):
-                self.calculator.reset()
+            reset = getattr(self.calculator, "reset", None)
+            if reset is not None:
+                reset()
             results = {
                 name: self.calculator.get_property(name, labelled) for name in self.properties
             }

@@ -74,7 +74,7 @@ class StrainStructures(zn.Node):
             if structure.cell.rank != 3:
                 raise ValueError(
                     f"structures must have a cell of three vectors, received structure {i} with "
-                    f"cell {structure.cell.tolist()}"
+                    f"cell {structure.cell.array.tolist()}"
                 )
             for j, strain in enumerate(self.strains):
                 for k in range(self.n_per_strain):

@@ -40,7 +40,7 @@ class LoadFrames(zn.Node):
         if path.suffix in (".h5", ".h5md") and self.file_format is None:
             self.frames = list(zn.Frames.from_file(path)[rows])
         else:
-            self.frames = ase.io.read(path, index=rows, format=self.file_format)
+            self.frames = list(ase.io.iread(path, index=rows, format=self.file_format))
         if not self.frames:
             raise ValueError(
                 f"start, stop and step must select a structure of {path}, received {rows}"

@@ -132,7 +132,7 @@ def packed_box(
                 text=True,
                 check=False,
             )
-        positions = ase.io.read(packed).positions if packed.exists() else None
+        positions = _read_one(packed).positions if packed.exists() else None
     box = Atoms()
     for molecule in molecules:
         box.extend(molecule)
@@ -152,6 +152,10 @@ def packed_box(
             f"{(done.stdout + done.stderr)[-300:].strip()}"
         )
     return box
+
+
+def _read_one(path: Path) -> Atoms:
+    return next(iter(ase.io.iread(path)))
 
 
 def _packmol_script(

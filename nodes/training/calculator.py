@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, cast
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
@@ -25,7 +25,7 @@ class PotentialCalculator(Calculator):
     model_directory : directory of the saved model
     """
 
-    implemented_properties: ClassVar[list[str]] = [
+    implemented_properties = [  # noqa: RUF012 - ASE reads it from the class
         "energy",
         "free_energy",
         "forces",
@@ -49,7 +49,7 @@ class PotentialCalculator(Calculator):
     ) -> None:
         """Compute everything but ``forces_std``, which needs one more pass per member."""
         super().calculate(atoms, properties, system_changes)
-        graph = self.model.graph(structure_of(self.atoms))
+        graph = self.model.graph(structure_of(cast("Atoms", self.atoms)))
         prediction = self.model.predict(self.params, graph, forces_std="forces_std" in properties)
         self.results = results_of(prediction)
 
