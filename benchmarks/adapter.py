@@ -32,7 +32,7 @@ class Trivial(zn.Node):
     def run(self):
         self.out = self.value + (self.prev or 0)
 '''
-MAIN_PY = '''
+MAIN_PY = """
 import json, os, sys, time
 
 now = lambda: (time.perf_counter(), sum(os.times()[:4]))
@@ -60,7 +60,7 @@ if __name__ == "__main__":
     times = dict(imp=t1 - t0, graph=t2 - t1, build=t3 - t2, repro=t4 - t3)
     times |= dict(imp_cpu=c1 - c0, graph_cpu=c2 - c1, build_cpu=c3 - c2, repro_cpu=c4 - c3)
     print("TIMES " + json.dumps(times))
-'''
+"""
 
 
 def NODE(i):  # noqa: N802 - the harness asks for this name
@@ -76,7 +76,7 @@ REMOTE = [
     ["dvc", "push", "-q"],
 ]
 PULL = ["dvc", "pull", "-q"]
-READ_PY = '''
+READ_PY = """
 import json, sys, time
 
 name, mode, url = sys.argv[1:4]
@@ -110,4 +110,4 @@ print(
         )
     )
 )
-'''
+"""

@@ -159,6 +159,7 @@ class Task:
     root, tmp : project's root, and folder for records and scratch
     outs : paths that must exist afterwards, from the root
     cpus : slots that the node takes
+    walltime_minutes : the node fails if it runs longer; None for no limit
     kind : class of the node; nodes of one class are taken to last about as long
     """
 
@@ -170,6 +171,7 @@ class Task:
     outs: tuple[str, ...]
     cpus: int = 1
     kind: str = ""
+    walltime_minutes: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ class Resources:
     Parameters
     ----------
     cpus : number of CPU cores
-    gpus : number of GPUs
-    memory_gib : memory in GiB, None for no limit
-    walltime_minutes : longest run time in minutes, None for no limit
+    gpus : number of GPUs; for batch systems
+    memory_gib : memory in GiB, None for no limit; for batch systems
+    walltime_minutes : a node that runs longer fails; None for no limit
     retries : how often a failed node is tried again within one run
     """
 

@@ -83,9 +83,9 @@ def test_the_probe_sees_what_it_looks_for(tmp_path: Path):
 
 # Where a package may be imported at all, be it inside a function.
 SPEAKERS = {
-    "dask": ("zn_pipeline/execute/dask*.py", "zn_pipeline/execute/clusters.py"),
-    "dask_jobqueue": ("zn_pipeline/execute/dask*.py", "zn_pipeline/execute/clusters.py"),
-    "distributed": ("zn_pipeline/execute/dask*.py", "zn_pipeline/execute/clusters.py"),
+    "dask": ("zn_pipeline/execute/dask*.py",),
+    "dask_jobqueue": ("zn_pipeline/execute/dask*.py",),
+    "distributed": ("zn_pipeline/execute/dask*.py",),
     "dvc": ("zn_pipeline/store/*",),
     "git": ("zn_pipeline/store/*",),
 }

@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import zn_pipeline as zn
@@ -49,6 +50,13 @@ class Raise(Fine):
     def run(self) -> None:
         print("about to fail")
         raise ValueError("this cannot be")
+
+
+class Slow(Fine):
+    resources = zn.Resources(walltime_minutes=0.02)
+
+    def run(self) -> None:
+        time.sleep(300)
 
 
 class Leave(Fine):
@@ -113,7 +121,7 @@ def fragile(tmp_project):
 
 
 def test_a_dying_node_costs_itself_alone(fragile, shell):
-    bad = ["Exit", "Kill", "Leave", "Raise", "Unset"]
+    bad = ["Exit", "Kill", "Leave", "Raise", "Slow", "Unset"]
     with zn.Project() as project:
         for name in bad:
             node = getattr(fragile, name)()
@@ -129,6 +137,7 @@ def test_a_dying_node_costs_itself_alone(fragile, shell):
     errors = {name: report.stages[name].error for name in report.failed}
     assert "WorkerDied" in errors["Exit"]
     assert "WorkerDied" in errors["Kill"]
+    assert "Slow ran longer than 0.02 minutes" in errors["Slow"]
     assert errors["Raise"] == "ValueError: this cannot be"
     assert "must be set by run()" in errors["Unset"]
     assert errors["Flaky-always"] == "ValueError: each time"
@@ -136,8 +145,7 @@ def test_a_dying_node_costs_itself_alone(fragile, shell):
     assert "this cannot be" in Path("outs/Raise/FAILED.txt").read_text()
     assert [project.nodes[f"Flaky-{how}"].out for how in ("raise", "die")] == [1, 1]
     states = json.loads(shell.znp("status", "--json"))
-    assert {states[name]["state"] for name in ("Leave", "Raise", "Unset")} == {"failed"}
-    assert states["Exit"]["state"] == "stale"
+    assert {states[name]["state"] for name in bad} == {"failed"}
     assert states["Good0"]["state"] == "up to date"
 
 

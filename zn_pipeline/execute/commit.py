@@ -79,6 +79,13 @@ class Writer:
         self.index.put(key, {path[len(prefix) :]: content for path, content in outs.items()})
         self.index.put_run(entry)
 
+    def refill(self, stage: Stage, outs: Mapping[str, FileHash]) -> None:
+        """Put outputs that lie in place back into the cache, if it has lost them."""
+        for path, content in outs.items():
+            if stage.outs[path] and not self.cache.path(content.md5).exists():
+                source = self.repository.root / path
+                self.cache.add(source, *hash_path(source, self.state))
+
     def restore(
         self, stage: Stage, expected: Mapping[str, Json], outs: Mapping[str, FileHash]
     ) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 
 from zn_pipeline.errors import PipelineError
 from zn_pipeline.execute.dask_worker import end_worker
-from zn_pipeline.execute.worker import read_record, run_task
+from zn_pipeline.execute.worker import mark_failed, read_record, run_task
 from zn_pipeline.records import StageResult, Task
 
 BATCH_SECONDS = 0.05
@@ -56,7 +56,7 @@ class DaskExecutor:
     Parameters
     ----------
     n_workers : number of processes, and of CPU slots; the number of cores if not given
-    walltime_minutes : longest time for one node, None for no limit
+    walltime_minutes : longest time for nodes that demand none, None for no limit
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class DaskExecutor:
         first = self._queue.popleft()
         batch = [first]
         seconds = self._seconds.get(first.kind)
-        if seconds is None or first.cpus > 1:
+        if seconds is None or first.cpus > 1 or first.walltime_minutes is not None:
             return batch
         fair = -(-(len(self._queue) + 1) // (2 * self.n_workers))
         size = min(MAX_BATCH, fair, int(BATCH_SECONDS / max(seconds, 1e-4)))
@@ -214,13 +214,21 @@ class DaskExecutor:
                 task = self._current(worker)
                 batch, worker.tasks = worker.tasks, []
                 shown = task.name if task else "a node"
-                reason = f"{shown} ran longer than {self.walltime_minutes:g} minutes"
+                reason = f"{shown} ran longer than {self._limit(batch):g} minutes"
                 results.extend(self._bury(worker, batch, reason))
         return results
 
     def _is_late(self, worker: _Worker) -> bool:
-        limit = self.walltime_minutes
-        return bool(limit and worker.tasks and time.monotonic() - worker.since > 60 * limit)
+        limit = self._limit(worker.tasks)
+        late = limit is not None and time.monotonic() - worker.since > 60 * limit
+        return late and worker.ready
+
+    def _limit(self, batch: list[Task]) -> float | None:
+        """Return how many minutes a batch may take, None for no limit."""
+        if not batch:
+            return None
+        own = batch[0].walltime_minutes
+        return self.walltime_minutes if own is None else own
 
     def _bury(self, worker: _Worker, batch: list[Task], reason: str) -> list[StageResult]:
         """Give up a worker: what it had finished counts, what it ran failed, the rest runs."""
@@ -242,6 +250,7 @@ class DaskExecutor:
                 failed = True
                 ended = f"worker ended by signal {-code}" if code and code < 0 else reason
                 result = StageResult(task.name, task.key, error=f"WorkerDied: {ended}")
+                mark_failed(task, f"{result.error}\n")
             if result is None:
                 self._queue.appendleft(task)
             else:
@@ -268,7 +277,7 @@ def _attend(worker: _Worker, client: Any, ended: queue.SimpleQueue[_Ended]) -> N
                     runner = client.submit(
                         NodeRunner, actor=True, workers=[worker.name], key=worker.name
                     ).result()
-                worker.ready = True
+                worker.since, worker.ready = time.monotonic(), True
             ended.put((worker, batch, runner.run(batch).result()))
         except Exception as error:  # noqa: BLE001 - whatever ends the worker is reported
             ended.put((worker, batch, error))

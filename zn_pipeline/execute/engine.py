@@ -182,6 +182,7 @@ class Engine:
         root = self.writer.repository.root
         outs = outputs_in_place(stage, entry, root, self.writer.state)
         if outs is not None:
+            self.writer.refill(stage, outs)
             self._note(outs)
             return StageReport(stage.name, Status.UNCHANGED)
         recorded = recorded_outputs(stage, entry)
@@ -243,6 +244,7 @@ class Engine:
             work_dir=work_dir(groups, own),
             outs=tuple(stage.outs),
             cpus=demand.cpus,
+            walltime_minutes=demand.walltime_minutes,
             kind=str(entry["class"]),
         )
 

@@ -52,8 +52,7 @@ def run_task(task: Task, *, log: bool = True) -> StageResult:
         outs, trees = _hash_outputs(task, root)
     except BaseException as error:  # noqa: BLE001 - whatever a node raises is its failure
         text = traceback.format_exc()
-        with contextlib.suppress(OSError):
-            (work_dir / FAILURE_FILE).write_text(text, encoding="utf-8")
+        mark_failed(task, text)
         message = f"{type(error).__name__}: {error}"
         seconds = time.perf_counter() - start
         return StageResult(task.name, task.key, error=message, traceback=text, seconds=seconds)
@@ -64,6 +63,12 @@ def run_task(task: Task, *, log: bool = True) -> StageResult:
     result = StageResult(task.name, task.key, outs=outs, trees=trees, seconds=seconds)
     leave_record(Path(task.tmp), result)
     return result
+
+
+def mark_failed(task: Task, text: str) -> None:
+    """Leave the traceback, or the reason, of a failure in the work dir."""
+    with contextlib.suppress(OSError):
+        (Path(task.root) / task.work_dir / FAILURE_FILE).write_text(text, encoding="utf-8")
 
 
 def _run_node(task: Task, root: Path) -> None:
