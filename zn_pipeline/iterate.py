@@ -7,6 +7,7 @@ decision is an ordinary, versioned output; the committed ``dvc.yaml`` is plain a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zn_pipeline.errors import BuildError
+from zn_pipeline.execute.dask import DaskExecutor
 from zn_pipeline.fields import deps, outs, params
 from zn_pipeline.node import ACTIVE, Node
 
@@ -149,11 +151,26 @@ def iterate(
     """
     if max_steps < 1:
         raise BuildError(f"max_steps must be at least 1, received {max_steps}")
-    if ACTIVE.get() is None:
-        with project:
-            return iterate(
-                project, step, init, stop, max_steps, name=name, executor=executor, quiet=quiet
-            )
+    with contextlib.ExitStack() as held:
+        if ACTIVE.get() is None:
+            held.enter_context(project)
+        if executor is None:  # one set of workers for all steps: what they compiled stays compiled
+            executor = held.enter_context(DaskExecutor())
+        return _grow(project, step, init, stop, max_steps, name, executor, quiet=quiet)
+
+
+def _grow(
+    project: Project,
+    step: Callable[[int, Any], Step],
+    init: Any,
+    stop: StopRule,
+    max_steps: int,
+    name: str,
+    executor: Executor,
+    *,
+    quiet: bool,
+) -> Loop:
+    """Make and run steps until one decides that the loop is done."""
     carry, previous = init, None
     steps: list[Step] = []
     decisions: list[Decide] = []
@@ -175,9 +192,7 @@ def iterate(
     return Loop(carry, steps[-1].watch, tuple(steps), tuple(decisions), done)
 
 
-def _decision(
-    project: Project, decide: Decide, executor: Executor | None, *, quiet: bool
-) -> bool | None:
+def _decision(project: Project, decide: Decide, executor: Executor, *, quiet: bool) -> bool | None:
     """Run a step up to its decision; None if the project is only built and it is not known."""
     token = ACTIVE.set(None)
     try:

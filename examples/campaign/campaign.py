@@ -85,7 +85,8 @@ class Campaign:
             temperature_k=350.0,
             timestep_fs=0.5,
             n_steps=1200,
-            sample_every=4,
+            sample_every=8,
+            check_every=4,
             max_force_std_ev_per_angstrom=1.25,
             seed=count,
         )

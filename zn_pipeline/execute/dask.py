@@ -17,12 +17,13 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from zn_pipeline.errors import PipelineError
 from zn_pipeline.execute.dask_worker import end_worker
 from zn_pipeline.execute.worker import mark_failed, read_record, run_task
 from zn_pipeline.records import StageResult, Task
+from zn_pipeline.store.source import workspace
 
 BATCH_SECONDS = 0.05
 MAX_BATCH = 50
@@ -76,13 +77,38 @@ class DaskExecutor:
         self._client: Any = None
         self._count = 0
         self._stillborn = 0
+        self._kept = False
+        self._codes: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        """Keep the workers from one run to the next, and with them what they have compiled."""
+        self._kept = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kept = False
+        self.stop()
 
     def start(self, root: str, tmp: str) -> None:
-        """Start the scheduler; workers follow when there is work."""
+        """Start the scheduler, unless it is kept from the run before; workers follow.
+
+        A worker never runs a class from an old import: if the code of one that they may have
+        imported has changed, all of them are started anew.
+        """
+        codes = _codes(root)
+        known = {path: codes.get(path, code) for path, code in self._codes.items()}
+        if self._client is not None and (root, tmp) == (self._root, self._tmp):
+            if known == self._codes:
+                self._codes = {**codes, **known}
+                return
+            self._end_all()
+        self._root, self._tmp, self._codes = root, tmp, codes
+        self._open()
+
+    def _open(self) -> None:
         from dask import config
         from distributed import Client, LocalCluster
 
-        self._root, self._tmp = root, tmp
         settings = {
             "distributed.scheduler.allowed-failures": 0,
             "distributed.comm.timeouts.connect": "60s",
@@ -122,13 +148,26 @@ class DaskExecutor:
         """Return the nodes that run now: the first unfinished one of each worker's batch."""
         return [task.name for worker in self._workers if (task := self._current(worker))]
 
+    def has_workers(self) -> bool:
+        """Whether workers are kept from an earlier run."""
+        return bool(self._workers)
+
     def stop(self) -> None:
-        """End all workers at once, and the scheduler."""
+        """End all workers at once, and the scheduler; idle ones stay if they are to be kept."""
+        self._queue.clear()
+        if not self._kept:
+            self._end_all()
+            return
+        for worker in [worker for worker in self._workers if worker.tasks]:
+            self._workers.remove(worker)
+            worker.inbox.put(None)
+            _end(worker.process)
+
+    def _end_all(self) -> None:
         for worker in self._workers:
             worker.inbox.put(None)
             _end(worker.process)
         self._workers.clear()
-        self._queue.clear()
         if self._client is not None:
             self._client.close(timeout=5)
             self._cluster.close(timeout=5)
@@ -262,6 +301,12 @@ class DaskExecutor:
             if read_record(self._tmp, task, quick=True) is None:
                 return task
         return None
+
+
+def _codes(root: str) -> dict[str, str]:
+    """Return the code digest of each class in the graph of a project."""
+    graph = workspace(Path(root)).graph
+    return {entry["class"]: entry["code"] for entry in graph.values()}
 
 
 _Ended = tuple[_Worker, list[Task], "list[StageResult] | BaseException"]

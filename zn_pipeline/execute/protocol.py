@@ -30,6 +30,10 @@ class Executor(Protocol):
         """Return the names of tasks that have been started and have not ended."""
         ...
 
+    def has_workers(self) -> bool:
+        """Whether workers are kept from an earlier run of this executor."""
+        ...
+
     def stop(self) -> None:
         """End all workers, running tasks too."""
         ...

@@ -53,6 +53,10 @@ class SequentialExecutor:
         """Return the task that comes next."""
         return [self._queue[0].name] if self._queue else []
 
+    def has_workers(self) -> bool:
+        """There are none."""
+        return False
+
     def stop(self) -> None:
         """Forget what is queued."""
         self._queue.clear()

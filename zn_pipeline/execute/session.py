@@ -153,7 +153,7 @@ class Session:
         chosen = self.stages.select(names)
         self.repository.ignore_outputs()
         reports: dict[str, StageReport] = {}
-        with run_lock(self.repository):
+        with run_lock(self.repository, has_workers=executor.has_workers()):
             lock = LockFile(self.root / LOCK_FILE)
             writer = Writer(self.repository, lock, self.state)
             inputs = self._inputs()

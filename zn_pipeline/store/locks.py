@@ -24,8 +24,12 @@ _COMMAND = "zn-pipeline repro"
 
 
 @contextlib.contextmanager
-def run_lock(repository: Repository) -> Generator[None, None, None]:
+def run_lock(repository: Repository, *, has_workers: bool = False) -> Generator[None, None, None]:
     """Hold the right to run; wait a moment for the workers of a killed run to be gone.
+
+    Parameters
+    ----------
+    has_workers : whether workers of this process are waiting for work
 
     Raises
     ------
@@ -46,9 +50,10 @@ def run_lock(repository: Repository) -> Generator[None, None, None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        with (folder / "workers.lock").open("a+") as workers:
-            _wait_for_workers(workers, repository)
-            fcntl.flock(workers, fcntl.LOCK_UN)
+        if not has_workers:
+            with (folder / "workers.lock").open("a+") as workers:
+                _wait_for_workers(workers, repository)
+                fcntl.flock(workers, fcntl.LOCK_UN)
         yield
 
 

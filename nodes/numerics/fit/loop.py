@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,14 @@ import numpy as np
 from nodes.numerics.fit.baseline import set_baseline
 from nodes.numerics.fit.checkpoint import Progress, read_progress, write_progress
 from nodes.numerics.fit.config import FitConfig
-from nodes.numerics.fit.epoch import EpochMetrics, initial_state, metrics_of, run_epoch
+from nodes.numerics.fit.epoch import (
+    EpochMetrics,
+    EpochProgram,
+    Rates,
+    initial_state,
+    metrics_of,
+    run_epoch,
+)
 from nodes.numerics.fit.packing import Dataset, label, pack
 from nodes.numerics.potentials.model import EnergyModel, Params
 from nodes.numerics.selftest import check_backend
@@ -87,24 +94,22 @@ def fit(
     constants = initial["constants"]
     train_data = label(graphs, train, constants["reference"])
     valid_data = label(pack(valid, model.config), valid, constants["reference"]) if valid else None
-    state = initial_state(initial["weights"], config, len(train))
-    start = Progress(state, jax.device_get(initial["weights"]), 0, ())
+    start = Progress(initial_state(initial["weights"]), jax.device_get(initial["weights"]), 0, ())
     fingerprint = _fingerprint(model, config, initial, train_data, valid_data)
     progress = None
     if checkpoint_dir is not None:
         progress = read_progress(checkpoint_dir, start, fingerprint)
     progress = progress or start
 
-    # The compiled program does not depend on these, so it is shared between fits.
-    program = replace(config, seed=0, patience=None, checkpoint_interval=1)
+    program, rates = EpochProgram.of(model, config), Rates.of(config, len(train))
     device_constants = {name: v for name, v in constants.items() if name != "reference"}
     while not _finished(progress, config):
         epoch = len(progress.history) + 1
         key = jax.random.fold_in(order_key, epoch)
         state, *sums = run_epoch(
-            model, program, progress.state, device_constants, key, train_data, valid_data
+            program, rates, progress.state, device_constants, key, train_data, valid_data
         )
-        metrics = metrics_of(config, epoch, *jax.device_get(sums))
+        metrics = metrics_of(rates, epoch, *jax.device_get(sums))
         progress = _advance(progress, state, metrics)
         if checkpoint_dir is not None and (
             epoch % config.checkpoint_interval == 0 or _finished(progress, config)

@@ -18,7 +18,7 @@ Loss = Callable[[jax.Array, jax.Array], jax.Array]
 _SMALLEST_STD = 1e-6
 
 
-def loss_function(name: LossName, huber_delta: float) -> Loss:
+def loss_function(name: LossName, huber_delta: jax.Array | float) -> Loss:
     """Look up a loss by name."""
     losses: dict[str, Loss] = {
         "mse": lambda error, std: error**2,
@@ -29,7 +29,7 @@ def loss_function(name: LossName, huber_delta: float) -> Loss:
     return losses[name]
 
 
-def _huber(error: jax.Array, std: jax.Array, delta: float) -> jax.Array:
+def _huber(error: jax.Array, std: jax.Array, delta: jax.Array | float) -> jax.Array:
     """x^2 / 2 up to delta, delta (abs(x) - delta / 2) beyond."""
     size = jnp.abs(error)
     return jnp.where(size < delta, 0.5 * error**2, delta * (size - 0.5 * delta))

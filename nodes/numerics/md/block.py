@@ -45,8 +45,6 @@ class Program(NamedTuple):
     model: EnergyModel
     spec: ListSpec
     ensemble: Ensemble
-    sample_every: int
-    check_every: int
     frames_per_block: int
 
 
@@ -60,7 +58,7 @@ class System(NamedTuple):
     species : (n,) int
     basis : (3, 3), Angstrom
         See `cells.periodic_basis`.
-    n_steps : () int
+    n_steps, sample_every, check_every : () int
     max_force_std : () eV/Angstrom
         Infinite for no limit.
     """
@@ -70,6 +68,8 @@ class System(NamedTuple):
     species: jax.Array
     basis: jax.Array
     n_steps: jax.Array
+    sample_every: jax.Array
+    check_every: jax.Array
     max_force_std: jax.Array
 
 
@@ -129,13 +129,13 @@ def run_block(program: Program, system: System, state: MDState) -> Block:
 
     def to_next_check(block: Block) -> Block:
         block = jax.lax.cond(
-            (block.state.step % program.check_every == 0)
+            (block.state.step % system.check_every == 0)
             & (block.state.step != block.state.measured),
             partial(_measure, program, system),
             lambda block: block,
             block,
         )
-        target = (block.state.step // program.check_every + 1) * program.check_every
+        target = (block.state.step // system.check_every + 1) * system.check_every
         target = jnp.minimum(target, system.n_steps)
         return jax.lax.while_loop(
             lambda block: (block.reason == Reason.NONE) & (block.state.step < target),
@@ -199,7 +199,7 @@ def _measure(program: Program, system: System, block: Block) -> Block:
     reason = jnp.where(uncertain, Reason.UNCERTAIN, Reason.NONE)
     reason = jnp.where(finite, reason, Reason.NOT_FINITE).astype(jnp.int32)
 
-    kept = finite & (uncertain | (state.step % program.sample_every == 0))
+    kept = finite & (uncertain | (state.step % system.sample_every == 0))
     # An index beyond the buffer writes nothing.
     place = jnp.where(kept, block.count, program.frames_per_block)
     frame = Frames(

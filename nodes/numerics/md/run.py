@@ -186,6 +186,8 @@ class _Run:
             jnp.asarray(species_of(structure.numbers, model.config.elements)),
             jnp.asarray(basis, dtype),
             jnp.asarray(settings.n_steps, jnp.int32),
+            jnp.asarray(settings.sample_every, jnp.int32),
+            jnp.asarray(settings.steps_per_check, jnp.int32),
             jnp.asarray(np.inf if limit is None else limit, dtype),
         )
 
@@ -242,10 +244,7 @@ class _Run:
     def block(self, state: MDState) -> tuple[MDState, Frames]:
         """Run one block; after an overflow, go on with a larger list."""
         settings = self.settings
-        program = Program(
-            self.model, self.spec, settings.ensemble, settings.sample_every,
-            settings.steps_per_check, settings.frames_per_block,
-        )  # fmt: skip
+        program = Program(self.model, self.spec, settings.ensemble, settings.frames_per_block)
         block = run_block(program, self.system, state)
         count, reason, stopped_at, needed = map(int, jax.device_get(block[2:]))
         part = Frames(*(array[:count] for array in jax.device_get(block.frames)))

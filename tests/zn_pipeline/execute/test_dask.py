@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+import zn_pipeline as zn
 from zn_pipeline.execute.dask import MAX_BATCH, DaskExecutor
 from zn_pipeline.records import StageResult, Task
 
@@ -58,3 +59,28 @@ def test_a_dying_worker_costs_one_node_and_all_stays_on_this_machine(modules, re
     assert live.out != os.getpid()
     assert addresses
     assert all("127.0.0.1" in address for address in addresses), addresses
+
+
+def test_kept_workers_serve_the_next_run_until_their_code_changes(modules, tmp_project):
+    text = (
+        "import os\nimport zn_pipeline as zn\n"
+        "class Where(zn.Node):\n"
+        "    value: int = zn.params()\n"
+        "    out: list[int] = zn.outs()\n"
+        "    def run(self):\n        self.out = [os.getpid(), 1]\n"
+    )
+    own = modules.make(text)
+    found = []
+    with DaskExecutor(1) as executor:
+        for value in range(3):
+            if value == 2:
+                tmp_project.write(f"{own.__name__}.py", text.replace("), 1]", "), 2]"))
+            with zn.Project() as project:
+                node = own.Where(value=value)
+            project.repro(executor=executor, quiet=True)
+            found.append(node.out)
+    (first, _), (second, _), (third, mark) = found
+    assert first == second
+    assert third != second
+    assert mark == 2
+    assert not executor.has_workers()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nodes.numerics.fit import FitConfig
-from nodes.numerics.fit.epoch import initial_state, metrics_of, run_epoch
+from nodes.numerics.fit.epoch import EpochProgram, Rates, initial_state, metrics_of, run_epoch
 from nodes.numerics.fit.losses import ensemble_mean_std, loss_function
 from nodes.numerics.fit.packing import label, pack
 
@@ -16,18 +16,25 @@ from nodes.numerics.fit.packing import label, pack
 def test_metrics_of_ragged_sets_equal_numpy(model, train, forces_loss):
     # Batches of 4 over 9 structures of two sizes: padded atoms and a batch that is filled up.
     config = FitConfig(batch_size=4, forces_loss=forces_loss, energy_weight=2.0, ema=0.0)
+    rates = Rates.of(config, 9)
     structures = train[-9:]
     structures[0] = dataclasses.replace(structures[0], forces=None)
     params = model.init(jax.random.key(0))
     params["constants"]["feature_scale"] += 30.0
     reference = np.array([-1.0, -2.0])
     data = label(pack(structures, model.config), structures, reference)
-    state = initial_state(params["weights"], config, 9)
+    state = initial_state(params["weights"])
     state, train_sums, valid_sums = run_epoch(
-        model, config, state, params["constants"], jax.random.key(1), data, data
+        EpochProgram.of(model, config),
+        rates,
+        state,
+        params["constants"],
+        jax.random.key(1),
+        data,
+        data,
     )
     assert float(train_sums.n_energies) == 9
-    metrics = metrics_of(config, 1, *jax.device_get((train_sums, valid_sums)))
+    metrics = metrics_of(rates, 1, *jax.device_get((train_sums, valid_sums)))
 
     constants = {**params["constants"], "reference": reference}
     trained = {"weights": jax.device_get(state.average), "constants": constants}
@@ -48,12 +55,19 @@ def test_metrics_of_ragged_sets_equal_numpy(model, train, forces_loss):
 
 def test_group_rates_reach_their_weights(model, train):
     config = FitConfig(batch_size=4, radial_learning_rate=1e-30, scale_shift_learning_rate=1e-30)
+    rates = Rates.of(config, 4)
     params = model.init(jax.random.key(0))
     data = label(pack(train[:4], model.config), train[:4], np.zeros(2))
-    state = initial_state(params["weights"], config, 4)
-    for seed in range(2):  # the first step of the warm-up has rate zero
+    state = initial_state(params["weights"])
+    for seed in range(2):
         state, *_ = run_epoch(
-            model, config, state, params["constants"], jax.random.key(seed), data, None
+            EpochProgram.of(model, config),
+            rates,
+            state,
+            params["constants"],
+            jax.random.key(seed),
+            data,
+            None,
         )
     np.testing.assert_array_equal(state.weights["radial"], params["weights"]["radial"])
     np.testing.assert_array_equal(state.weights["scale"], params["weights"]["scale"])
