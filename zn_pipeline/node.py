@@ -193,9 +193,13 @@ class Node(metaclass=NodeMeta):
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        spec = field_specs(type(self)).get(name)
-        if spec is not None and spec.kind.is_path:
-            _state(self).inputs[name] = value
+        spec, state = field_specs(type(self)).get(name), _state(self)
+        if name == "name" and state.stage:
+            raise AttributeError(
+                f"the name of {state.stage} must be given when the node is made, received {value!r}"
+            )
+        if spec is not None and (spec.kind.is_path or name in state.inputs):
+            state.inputs[name] = value
             vars(self).pop(name, None)
             return
         object.__setattr__(self, name, value)

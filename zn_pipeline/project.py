@@ -27,7 +27,7 @@ from zn_pipeline.naming import (
 from zn_pipeline.node import ACTIVE, Node, Registry, field_specs, state_of
 from zn_pipeline.records import Json, Kind, NodeRecord, RunReport
 from zn_pipeline.resources import Resources
-from zn_pipeline.serialize.block_yaml import load
+from zn_pipeline.serialize.block_yaml import load, reading
 from zn_pipeline.serialize.describe import Describer, check_paths
 from zn_pipeline.serialize.dvc_yaml import (
     ForeignParts,
@@ -194,10 +194,12 @@ class Project:
         params = params_text(records, self.params_file, None, ())
         if file.exists() and _read(file) != params:
             text = _read(file)
-            old_params = load(text)
+            with reading(self.params_file):
+                old_params = load(text)
             owned = list(workspace(self.root).graph)
             params = params_text(records, self.params_file, old_params, owned)
-        kept = ForeignParts(old_dvc)
+        with reading(DVC_FILE):
+            kept = ForeignParts(old_dvc)
         try:
             dvc = dvc_text(records, self.params_file, kept)
         except ValueError as error:

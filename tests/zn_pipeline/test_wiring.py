@@ -119,6 +119,18 @@ def test_an_output_file_is_a_dependency_file(calc, repro, tmp_project: Temporary
     assert swapped.out == "2|1"
 
 
+def test_a_dependency_can_be_set_after_the_node_was_made(calc, repro):
+    with repro():
+        x, y = calc.Const(name="x", value=1), calc.Const(name="y", value=2)
+        echo = calc.Echo(value=x.out)
+        echo.value = [y.out]
+    assert (echo.out, echo.value) == ([2], [2])
+    with repro():
+        late = calc.Echo(value=calc.Const(name="x", value=1).out)
+        with pytest.raises(AttributeError, match="the name of Echo must be given when"):
+            late.name = "other"
+
+
 def test_an_output_that_is_no_file_cannot_be_a_dependency_file(calc, repro):
     with pytest.raises(FieldError, match=r"Read\.first must be a path or the outs_path"), repro():
         calc.Read(first=calc.Const(value=1).out)

@@ -34,7 +34,7 @@ class SequentialExecutor:
         del tmp
         own = _own_modules(Path(root))
         if any(_was_edited(name, stamp) for name, stamp in own.items()):
-            for name in own:
+            for name in [*own, *_folders(Path(root))]:
                 del sys.modules[name]
         _seen.update(own)
 
@@ -73,6 +73,16 @@ def _own_modules(root: Path) -> dict[str, tuple[int, int]]:
             info = Path(file).stat()
             found[name] = (info.st_mtime_ns, info.st_size)
     return found
+
+
+def _folders(root: Path) -> list[str]:
+    """Return imported packages without ``__init__.py``; they hold on to the modules in them."""
+    return [
+        name
+        for name, module in sys.modules.items()
+        if getattr(module, "__file__", None) is None
+        and any(Path(place).is_relative_to(root) for place in getattr(module, "__path__", ()))
+    ]
 
 
 def _was_edited(name: str, stamp: tuple[int, int]) -> bool:

@@ -80,6 +80,8 @@ class Session:
 
     def refresh(self) -> None:
         """Bring the code digests in ``graph.json`` up to date with the source files."""
+        if not self.graph:
+            self.repository.check_root()
         add_to_path(self.root)
         graph = {name: dict(entry) for name, entry in self.graph.items()}
         codes: dict[str, str] = {}

@@ -10,7 +10,7 @@ from typing import cast
 from zn_pipeline.errors import CycleError, NodeNotFoundError
 from zn_pipeline.naming import DVC_FILE, GRAPH_FILE, PARAMS_FILE, normalise, suggest
 from zn_pipeline.records import Json
-from zn_pipeline.serialize.block_yaml import load
+from zn_pipeline.serialize.block_yaml import load, reading
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ def read_stages(root: Path) -> dict[str, Stage]:
     file = root / DVC_FILE
     if not file.exists():
         return {}
-    content = load(file.read_text(encoding="utf-8")) or {}
+    with reading(DVC_FILE):
+        content = load(file.read_text(encoding="utf-8")) or {}
     entries = cast("dict[str, Json]", content.get("stages") or {})
     return {
         name: Stage.from_entry(name, entry)

@@ -13,7 +13,7 @@ from zn_pipeline.execute.stages import Stage, StageGraph
 from zn_pipeline.fingerprint.values import digest
 from zn_pipeline.naming import GRAPH_FILE
 from zn_pipeline.records import FileHash, Json
-from zn_pipeline.serialize.block_yaml import load
+from zn_pipeline.serialize.block_yaml import load, reading
 from zn_pipeline.serialize.wires import map_references
 from zn_pipeline.store.objects import HashState, hash_path
 
@@ -69,7 +69,8 @@ class Inputs:
                 raise PipelineError(
                     f"the params file {file} must exist, but there is none"
                 ) from None
-            self._files[file] = _parse(file, text)
+            with reading(file):
+                self._files[file] = _parse(file, text)
         return cast("dict[str, Json]", self._files[file])
 
     def expected(self, stage: Stage) -> dict[str, Json]:

@@ -38,7 +38,7 @@ def run_task(task: Task, *, log: bool = True) -> StageResult:
     start = time.perf_counter()
     root = Path(task.root)
     work_dir = root / task.work_dir
-    here = Path.cwd()
+    here, variables = Path.cwd(), dict(os.environ)
     try:
         os.chdir(root)
         drop_records(Path(task.tmp), [task.name])
@@ -57,6 +57,7 @@ def run_task(task: Task, *, log: bool = True) -> StageResult:
         seconds = time.perf_counter() - start
         return StageResult(task.name, task.key, error=message, traceback=text, seconds=seconds)
     finally:
+        _set_environment(variables)
         with contextlib.suppress(OSError):
             os.chdir(here)
     seconds = time.perf_counter() - start
@@ -79,7 +80,15 @@ def _run_node(task: Task, root: Path) -> None:
     state.scratch = Path(task.tmp) / "scratch" / task.key
     state.report = _reporter(Path(task.tmp) / "progress" / task.name)
     node.run()
+    os.chdir(root)
     save(node, Path(task.work_dir))
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    """Take back what a node did to the environment, which the next one must not see."""
+    if os.environ != variables:
+        os.environ.clear()
+        os.environ.update(variables)
 
 
 def save(node: Node, work_dir: Path) -> None:

@@ -112,6 +112,8 @@ class _Walk:
         complete(module, symbol)
         self.texts[module_name, name] = symbol.text
         found = []
+        if name in module.imports:  # as in "try: import fast", "except ImportError: fast = None"
+            found.extend(self._follow(module.imports[name], ()))
         for chain in symbol.references:
             target = symbol.imports.get(chain[0])
             if target is None and chain[0] in module.symbols:
@@ -124,8 +126,15 @@ class _Walk:
                 found.append((module_name, chain[0]))
         return [pair for pair in found if pair not in self.texts]
 
-    def _follow(self, target: Import, rest: tuple[str, ...]) -> list[tuple[str, str]]:
+    def _follow(self, target: Import | None, rest: tuple[str, ...]) -> list[tuple[str, str]]:
         """Resolve an imported name followed by attributes to the symbols that it reaches."""
+        found: list[tuple[str, str]] = []
+        while target is not None:
+            found.extend(self._resolve(target, rest))
+            target = target.other
+        return found
+
+    def _resolve(self, target: Import, rest: tuple[str, ...]) -> list[tuple[str, str]]:
         name, attributes = target.module, list(rest)
         if target.name is not None:
             attributes.insert(0, target.name)

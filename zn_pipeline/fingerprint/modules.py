@@ -19,10 +19,14 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Import:
-    """A name bound by an import: ``module`` alone, or ``name`` in ``module``."""
+    """A name bound by an import: ``module`` alone, or ``name`` in ``module``.
+
+    ``other`` is what another import binds to the same name, as in ``try`` and ``except``.
+    """
 
     module: str
     name: str | None = None
+    other: Import | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -107,6 +111,11 @@ def _imported(node: ast.stmt, package: str) -> Iterator[tuple[str, Import]]:
             yield alias.asname or alias.name, Import(base, alias.name)
 
 
+def _bind(imports: dict[str, Import], name: str, target: Import) -> None:
+    other = imports.get(name)
+    imports[name] = target if other is None else dataclasses.replace(target, other=other)
+
+
 def _bound_names(node: ast.stmt) -> Iterator[str]:
     if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
         yield node.name
@@ -114,6 +123,26 @@ def _bound_names(node: ast.stmt) -> Iterator[str]:
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, (ast.Store, ast.Del)):
             yield part.id
+        elif isinstance(part, (*FUNCTIONS, ast.ClassDef)):
+            yield part.name
+
+
+def _changed_names(node: ast.stmt) -> Iterator[str]:
+    """Yield names that a statement may change without binding them.
+
+    As in ``TABLE["a"] = 1``, ``Thing.size = 2``, ``TABLE.update(a=1)`` and ``register(Thing)``.
+    """
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        return
+    for part in ast.walk(node):
+        if isinstance(node, ast.Expr) and isinstance(part, ast.Name):
+            yield part.id
+        if isinstance(part, (ast.Attribute, ast.Subscript)) and not isinstance(part.ctx, ast.Load):
+            base: ast.expr = part
+            while isinstance(base, (ast.Attribute, ast.Subscript)):
+                base = base.value
+            if isinstance(base, ast.Name):
+                yield base.id
 
 
 def _is_main_guard(node: ast.stmt) -> bool:
@@ -138,13 +167,15 @@ def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def parse(name: str, path: Path) -> Module:
-    """Return the static view of a source file.
+    """Return the static view of a source file; that of a folder without ``__init__.py`` is empty.
 
     Raises
     ------
     SyntaxError
         If the file is not Python.
     """
+    if path.is_dir():
+        return Module(name, path, {}, {}, [])
     stat = path.stat()
     return _parse(name, str(path), stat.st_mtime_ns, stat.st_size)
 
@@ -161,9 +192,10 @@ def _parse(name: str, path_text: str, _mtime: int, _size: int) -> Module:
                 if bound == "*":
                     module.stars.append(target.module)
                 else:
-                    module.imports[bound] = target
+                    _bind(module.imports, bound, target)
             continue
-        for bound in _bound_names(node):
+        changed = [name for name in _changed_names(node) if name in module.symbols]
+        for bound in dict.fromkeys([*_bound_names(node), *changed]):
             module.symbols.setdefault(bound, Symbol([])).nodes.append(node)
     return module
 
@@ -176,7 +208,8 @@ def complete(module: Module, symbol: Symbol) -> Symbol:
     for statement in symbol.nodes:
         for node in ast.walk(statement):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
-                symbol.imports.update(_imported(node, package))
+                for bound, target in _imported(node, package):
+                    _bind(symbol.imports, bound, target)
     symbol.references = _references(symbol.nodes)
     stripped = [_StripDocstrings().visit(node) for node in symbol.nodes]
     symbol.text = "\n".join(ast.unparse(node) for node in stripped)
@@ -184,7 +217,10 @@ def complete(module: Module, symbol: Symbol) -> Symbol:
 
 
 def find_source(module: str) -> Path | None:
-    """Return the source file of a module without importing it, or None if it has none."""
+    """Return the source file of a module without importing it, or None if it has none.
+
+    A package without ``__init__.py`` has its folder for a source.
+    """
     loaded = sys.modules.get(module)
     file = getattr(loaded, "__file__", None)
     if file:
@@ -193,15 +229,13 @@ def find_source(module: str) -> Path | None:
     folder = _top_package(top)
     if folder is None:
         return None
-    if not rest:
-        return folder if folder.suffix == ".py" else folder / "__init__.py"
     if folder.suffix == ".py":
-        return None
+        return None if rest else folder
     base = folder.joinpath(*rest)
     for path in (base / "__init__.py", base.with_name(base.name + ".py")):
         if path.is_file():
             return path
-    return None
+    return base if base.is_dir() else None
 
 
 def _top_package(name: str) -> Path | None:
@@ -209,6 +243,8 @@ def _top_package(name: str) -> Path | None:
     file = getattr(loaded, "__file__", None)
     if file is None:
         spec = importlib.machinery.PathFinder.find_spec(name)
+        if spec is not None and spec.loader is None and spec.submodule_search_locations:
+            return Path(next(iter(spec.submodule_search_locations)))
         file = spec.origin if spec is not None else None
     if not file or not str(file).endswith(".py"):
         return None

@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, cast
 
+from zn_pipeline.errors import PipelineError
 from zn_pipeline.records import Json
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+=-]*(?:[ :][A-Za-z0-9_./+=-]+)*\Z")
@@ -207,6 +210,23 @@ def load(text: str) -> Json:
     except _UnsupportedError:
         return _load_any(text)
     return value
+
+
+@contextmanager
+def reading(file: str) -> Generator[None]:
+    """Let the error of a parser name the file.
+
+    Raises
+    ------
+    PipelineError
+        In the place of any ValueError.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise PipelineError(
+            f"{file} must be readable, but is not: {error}; mend it, or restore it from Git"
+        ) from None
 
 
 def _load_any(text: str) -> Json:

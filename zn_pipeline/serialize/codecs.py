@@ -152,9 +152,8 @@ def _load_table(path: Path) -> Any:
     import pandas as pd
 
     major, minor = (int(part) for part in pd.__version__.split(".")[:2])
-    if (major, minor) >= (3, 1):  # reads floats exactly, and deprecates being asked to
-        return pd.read_csv(path)
-    return pd.read_csv(path, float_precision="round_trip")
+    exact = {} if (major, minor) >= (3, 1) else {"float_precision": "round_trip"}
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], **exact)  # "NA" is text
 
 
 def _dump_frames(value: Any, path: Path) -> None:

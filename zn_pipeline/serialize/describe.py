@@ -8,7 +8,15 @@ from typing import Any
 
 from zn_pipeline.errors import CycleError, FieldError, NameCollisionError
 from zn_pipeline.fingerprint.code import code_digest, import_path
-from zn_pipeline.naming import display_name, work_dir
+from zn_pipeline.naming import (
+    DVC_FILE,
+    GRAPH_FILE,
+    LOCK_FILE,
+    PARAMS_FILE,
+    WORK_ROOT,
+    display_name,
+    work_dir,
+)
 from zn_pipeline.node import Node, field_specs, place_paths, resolved_annotation, state_of
 from zn_pipeline.records import FieldSpec, Json, Kind, NodeRecord, OutputSpec
 from zn_pipeline.reference import Ref
@@ -18,6 +26,9 @@ from zn_pipeline.serialize.wires import Encoder
 
 DONE_FILE = "done.json"
 """Marker output of a node that declares no outputs, so that others can depend on it."""
+
+_TAKEN = frozenset({DVC_FILE, GRAPH_FILE, LOCK_FILE, PARAMS_FILE, "params.json", WORK_ROOT})
+_NO_PLACE = frozenset({"", ".", ".git", ".dvc", ".gitignore", ".dvcignore"})
 
 
 class Describer:
@@ -242,16 +253,24 @@ def _without_covered(keys: list[str]) -> tuple[str, ...]:
 
 
 def check_paths(records: Iterable[NodeRecord]) -> None:
-    """Make sure that no two nodes write one path, nor one into the folder of another's output.
+    """Make sure that nodes write inside the project, each at places of its own.
 
     Raises
     ------
+    FieldError
+        If a path leads out of the project, or belongs to Git, DVC or the project: what lies at the
+        path of an output is removed before the node runs.
     NameCollisionError
-        If they do; the message names both.
+        If two nodes write one path, or one into the folder of another or of its output; the
+        message names both.
     """
     owners: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for record in records:
+        own = record.name.removeprefix("_".join((*record.groups, "")))
+        folders[work_dir(record.groups, own)] = record.name
         for out in record.outs:
+            _check_place(out.path, f"{record.name}.{out.field}")
             if out.path in owners:
                 raise NameCollisionError(
                     f"{record.name}.{out.field} must write a path of its own, received "
@@ -259,11 +278,20 @@ def check_paths(records: Iterable[NodeRecord]) -> None:
                 )
             owners[out.path] = f"{record.name}.{out.field}"
     for path, owner in owners.items():
-        folder = path
+        folder, name = path, owner.partition(".")[0]
         while "/" in folder:
             folder = folder.rpartition("/")[0]
-            if folder in owners:
+            if folder in owners or folders.get(folder, name) != name:
                 raise NameCollisionError(
                     f"{owner} must write a path of its own, received {path!r}, which lies inside "
-                    f"{folder!r} of {owners[folder]}"
+                    f"{folder!r} of {owners.get(folder) or folders[folder]}"
                 )
+
+
+def _check_place(path: str, where: str) -> None:
+    parts = path.split("/")
+    if parts[0] in _NO_PLACE or ".." in parts or path in _TAKEN:
+        raise FieldError(
+            f"{where} must write a path inside the project's folder that is not one of "
+            f"Git's, DVC's or the project's own, received {path!r}; use e.g. zn.nwd / 'name'"
+        )

@@ -138,10 +138,11 @@ def checked_param(value: Any, annotation: Any, where: str) -> Json:
     try:
         back = restore(data, annotation)
     except ValueError as error:
-        reason = str(error).split("\n")[2:3] or [str(error)]
+        found = getattr(error, "errors", list)()
+        reason = found[0]["msg"] if found else str(error)
         raise FieldError(
             f"{where} must fit its annotation {_name(annotation)}, received "
-            f"{type(value).__name__} {str(value)[:80]!r}:{' ' + reason[0].strip()}"
+            f"{type(value).__name__} {str(value)[:80]!r}: {reason}"
         ) from None
     if changed and not _same(back, value):
         raise FieldError(

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
+from zn_pipeline.naming import LOCK_FILE
 from zn_pipeline.records import Json
-from zn_pipeline.serialize.block_yaml import dump, load
+from zn_pipeline.serialize.block_yaml import dump, load, reading
 from zn_pipeline.serialize.dvc_yaml import split_stages
 from zn_pipeline.store.repository import write_atomic
 
@@ -99,7 +100,8 @@ def parse_lock(text: str) -> tuple[dict[str, str], dict[str, Json]]:
         texts = split_stages(block)
         if texts is not None:
             return texts, {}
-    content = load(text) or {}
+    with reading(LOCK_FILE):
+        content = load(text) or {}
     if not isinstance(content, dict):
         raise ValueError("dvc.lock must hold a mapping")
     entries = cast("dict[str, Json]", cast("dict[str, Json]", content).get("stages") or {})

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from zn_pipeline.errors import PipelineError
+from zn_pipeline.naming import DVC_FILE
 
 IGNORE_LINE = "/outs/"
 
@@ -42,6 +43,24 @@ class Repository:
             f"the project must lie in a DVC repository, received {root}; "
             "run 'zn-pipeline init' in it once"
         )
+
+    def check_root(self) -> None:
+        """Make sure that ``dvc.yaml`` does not lie in a folder above.
+
+        Raises
+        ------
+        PipelineError
+            If it does; the message names the folder.
+        """
+        inside = (self.root, *self.root.parents)
+        for folder in inside[: inside.index(self.dvc_root) + 1]:
+            if (folder / DVC_FILE).is_file():
+                if folder != self.root:
+                    raise PipelineError(
+                        f"the working directory must hold {DVC_FILE}, received {self.root}; "
+                        f"go to {folder}, the project's folder"
+                    )
+                return
 
     @property
     def tmp(self) -> Path:

@@ -18,7 +18,7 @@ from typing import Protocol, cast
 from zn_pipeline.errors import DataMissingError, NotRunError
 from zn_pipeline.naming import DVC_FILE, GRAPH_FILE, LOCK_FILE, PARAMS_FILE
 from zn_pipeline.records import FileHash, Json
-from zn_pipeline.serialize.block_yaml import load
+from zn_pipeline.serialize.block_yaml import load, reading
 from zn_pipeline.store.lockfile import parse_lock
 from zn_pipeline.store.objects import ObjectCache, hash_path, remove
 from zn_pipeline.store.repository import Repository
@@ -63,7 +63,8 @@ class Snapshot(Protocol):
 
 
 def _parse_params(name: str, text: str) -> dict[str, Json]:
-    content = json.loads(text) if name.endswith(".json") else load(text)
+    with reading(name):
+        content = json.loads(text) if name.endswith(".json") else load(text)
     return cast("dict[str, Json]", content or {})
 
 
@@ -100,7 +101,8 @@ class Workspace:
         stamp = _stamp(self.root / GRAPH_FILE)
         if stamp != self._graph[0]:
             text = (self.root / GRAPH_FILE).read_text(encoding="utf-8") if stamp else "{}"
-            self._graph = (stamp, json.loads(text))
+            with reading(GRAPH_FILE):
+                self._graph = (stamp, json.loads(text))
         return self._graph[1]
 
     @property

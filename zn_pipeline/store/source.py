@@ -46,9 +46,8 @@ class Source:
         """
         graph = self.snapshot.graph
         if stage not in graph:
-            raise NodeNotFoundError(
-                f"{self.snapshot.label} has no node {stage!r}{suggest(stage, graph)}"
-            )
+            hint = suggest(stage, graph) if graph else "; it holds no graph.json, or an empty one"
+            raise NodeNotFoundError(f"{self.snapshot.label} has no node {stage!r}{hint}")
         return cast("dict[str, Json]", graph[stage])
 
     def node(self, stage: str) -> Node:

@@ -63,8 +63,10 @@ class TemporaryProject:
     def forget_modules(self) -> None:
         """Forget modules imported from this project, so that edited ones are read again."""
         for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if file and Path(file).is_relative_to(self.path):
+            place = getattr(module, "__file__", None) or next(
+                iter(getattr(module, "__path__", ())), None
+            )
+            if place and Path(place).is_relative_to(self.path):
                 del sys.modules[name]
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from zn_pipeline.cli import app as module
 from zn_pipeline.cli.app import app
+from zn_pipeline.errors import PipelineError
 
 VERBS = ["init", "build", "repro", "run", "status", "explain", "list", "show", "nodes"]
 
@@ -32,6 +33,25 @@ def test_errors_are_one_message_and_exit_code_one(tmp_path, monkeypatch, capsys,
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("file", ["dvc.yaml", "dvc.lock", "params.yaml", "graph.json"])
+def test_a_broken_file_is_named(run_before, runner_cli, tmp_project, file):
+    tmp_project.write(file, "stages: [")
+    with pytest.raises(PipelineError, match=f"{file} must be readable, but is not: "):
+        runner_cli("status")
+
+
+@pytest.mark.parametrize("verb", ["status", "repro"])
+def test_a_folder_inside_of_the_project_is_refused(
+    built, runner_cli, tmp_project, verb, monkeypatch
+):
+    (tmp_project.path / "data").mkdir()
+    monkeypatch.chdir("data")
+    with pytest.raises(PipelineError, match=f"must hold dvc.yaml, .* go to {tmp_project.path}"):
+        runner_cli(verb)
+    with pytest.raises(PipelineError, match=r"has no node 'g_x'; it holds no graph\.json"):
+        runner_cli("show", "g/x")
 
 
 def test_the_module_is_the_command():

@@ -61,3 +61,19 @@ def test_an_edited_function_is_never_run_from_an_old_import(modules, repro):
     with repro():
         use = own.Use()
     assert use.out == 100
+
+
+def test_an_edited_module_in_a_folder_without_init_is_imported_again(modules, repro):
+    tools = modules.make("def tool():\n    return 1\n", "space_of_nodes.tools")
+    own = modules.make(
+        "import zn_pipeline as zn\nfrom space_of_nodes import tools\n"
+        "class Use(zn.Node):\n"
+        "    out: int = zn.outs()\n"
+        "    def run(self):\n        self.out = tools.tool()\n"
+    )
+    with repro():
+        own.Use()
+    Path(tools.__file__).write_text("def tool():\n    return 100\n")
+    with repro():
+        use = own.Use()
+    assert use.out == 100

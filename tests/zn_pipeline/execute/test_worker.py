@@ -58,6 +58,26 @@ def test_a_failure_is_returned_and_written_down(task, tmp_project):
     assert Path.cwd() == before
 
 
+def test_folder_and_environment_of_a_node_are_its_own(modules, tmp_project, monkeypatch):
+    monkeypatch.setenv("GIVEN", "before")
+    own = modules.make(
+        "import os\n"
+        "import zn_pipeline as zn\n"
+        "class Move(zn.Node):\n"
+        "    out: list[str] = zn.outs()\n"
+        "    def run(self):\n"
+        "        self.out = [os.environ['GIVEN'], os.environ.get('NEW', '')]\n"
+        "        os.environ.update(GIVEN='after', NEW='1')\n"
+        "        os.chdir('/')\n"
+    )
+    with zn.Project() as project:
+        own.Move()
+    project.build()
+    for _ in range(2):
+        assert run_task(Session(tmp_project.path).task("Move")).ok
+        assert zn.from_rev("Move").out == ["before", ""]
+
+
 @pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt()", "GeneratorExit()"])
 def test_whatever_a_node_raises_is_its_failure(modules, tmp_project, error):
     own = modules.make(

@@ -51,6 +51,63 @@ def test_packages_with_relative_imports_count(modules, tmp_project):
     assert code_digest(own.Node) != before
 
 
+@pytest.mark.parametrize(
+    ("imports", "call"),
+    [
+        ("from space_{n}.deep.tools import tool", "tool(1)"),
+        ("from space_{n}.deep import tools", "tools.tool(1)"),
+        ("import space_{n}.deep.tools", "space_{n}.deep.tools.tool(1)"),
+    ],
+)
+def test_folders_without_init_count(modules, imports, call):
+    n = len(imports)
+    tools = modules.make(TOOLS, f"space_{n}.deep.tools")
+    own = modules.make(MAIN.format(imports=imports, call=call).format(n=n))
+    before = code_digest(own.Node)
+    modules.edit(tools, ("CONSTANT = 1", "CONSTANT = 7"))
+    assert code_digest(own.Node) != before
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "try:\n    from {tools} import tool\nexcept ImportError:\n    tool = None",
+        "if True:\n    from {tools} import tool\nelse:\n    from nowhere import tool",
+    ],
+)
+def test_every_import_of_a_name_counts(modules, imports):
+    tools = modules.make(TOOLS)
+    source = MAIN.format(imports=imports, call="tool(1)").format(tools=tools.__name__)
+    own = modules.make(source)
+    before = code_digest(own.Node)
+    modules.edit(tools, ("CONSTANT = 1", "CONSTANT = 7"))
+    assert code_digest(own.Node) != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "TABLE['a'] = {value}",
+        "TABLE['a']['b'] = {value}",
+        "TABLE.update(a={value})",
+        "setdefault(TABLE, {value})",
+        "Thing.size = {value}",
+        "for i in range(1):\n    def inner():\n        return {value}",
+    ],
+)
+def test_changes_after_the_definition_count(modules, change):
+    start = "TABLE = {'a': {}}\nclass Thing:\n    pass\nsetdefault = dict.setdefault\n"
+    start = start.replace("{", "{{").replace("}", "}}") + change
+    own = modules.make(
+        start.format(value=1)
+        + "\nclass Node:\n    def run(self):\n        return TABLE, Thing, inner()\n"
+    )
+    before = code_digest(own.Node)
+    text = change.format(value=1)
+    own = modules.edit(own, (text, change.format(value=2)))
+    assert code_digest(own.Node) != before
+
+
 def test_bases_count(modules):
     base = modules.make("class Base:\n    def step(self):\n        return 1\n")
     own = modules.make(f"from {base.__name__} import Base\nclass Node(Base):\n    pass\n")

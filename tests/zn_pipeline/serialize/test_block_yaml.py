@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from zn_pipeline.serialize.block_yaml import dump, load
+from zn_pipeline.errors import PipelineError
+from zn_pipeline.serialize.block_yaml import dump, load, reading
 
 TEXT = st.one_of(
     st.text(),
@@ -111,3 +112,11 @@ def test_only_plain_data_is_written():
 
 def test_indentation():
     assert dump({"a": {"b": [1]}}, indent=2) == "  a:\n    b:\n    - 1\n"
+
+
+def test_the_error_of_a_parser_names_the_file():
+    with (
+        pytest.raises(PipelineError, match=r"my\.yaml must be readable, .*line 1"),
+        reading("my.yaml"),
+    ):
+        load("a: [1,")

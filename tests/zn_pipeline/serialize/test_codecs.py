@@ -84,7 +84,9 @@ def test_archives(tmp_path: Path):
 def test_tables_hold_floats_exactly(tmp_path: Path):
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=200) * 10.0 ** rng.integers(-300, 300, size=200)
-    table = pd.DataFrame({"x": numbers, "name": [f"n {i}" for i in range(200)]})
+    numbers[:3] = np.nan, np.inf, -np.inf
+    names = ["NA", "nan", "None", "null", *(f"n {i}" for i in range(196))]
+    table = pd.DataFrame({"x": numbers, "name": names})
     codec = codec_for(spec("pd.DataFrame"))
     codec.dump(table, tmp_path / "a.csv")
     pd.testing.assert_frame_equal(codec.load(tmp_path / "a.csv"), table, check_exact=True)

@@ -1,7 +1,7 @@
 import pytest
 
 import zn_pipeline as zn
-from zn_pipeline.errors import NameCollisionError
+from zn_pipeline.errors import FieldError, NameCollisionError
 from zn_pipeline.records import Kind, NodeRecord, OutputSpec
 from zn_pipeline.serialize.describe import DONE_FILE, Describer, check_paths
 
@@ -69,3 +69,18 @@ def test_paths_belong_to_one_node(paths):
 
 def test_neighbouring_paths_are_fine():
     check_paths([record("one", "a/b", "a/bc"), record("two", "a/b2", "ab")])
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", ".", "/tmp/a", "../a", "a/../b", ".git/a", ".dvc", "outs", "dvc.yaml", "params.yaml"],
+)
+def test_what_is_not_the_nodes_own_is_never_written(path):
+    """What lies at the path of an output is removed before the node runs."""
+    with pytest.raises(FieldError, match=r"one\.f must write a path inside the project's folder"):
+        check_paths([record("one", path)])
+
+
+def test_the_folder_of_another_node_is_not_written():
+    with pytest.raises(NameCollisionError, match=r"lies inside 'outs/two' of two"):
+        check_paths([record("one", "outs/two/a"), record("two", "b")])
