@@ -25,7 +25,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, cast
 
-from zn_pipeline.errors import FieldError
+from zn_pipeline.errors import FieldError, PipelineError
 from zn_pipeline.fields import OPTIONS
 from zn_pipeline.fingerprint.code import code_digest, import_path
 from zn_pipeline.node import Node
@@ -256,8 +256,10 @@ def import_object(path: str) -> Any:
 
     Raises
     ------
-    ModuleNotFoundError, AttributeError
+    ModuleNotFoundError
         If it is not installed here; the message says what to install.
+    PipelineError
+        If the module has no such name.
     """
     module, _, name = path.partition(":")
     token = IMPORTING.set(path)
@@ -275,5 +277,10 @@ def import_object(path: str) -> Any:
     finally:
         IMPORTING.reset(token)
     for part in name.split("."):
+        if not hasattr(result, part):
+            raise PipelineError(
+                f"{module} must define {name}, but does not; if it was renamed or moved, build "
+                "again, or keep the old name for revisions that have it"
+            )
         result = getattr(result, part)
     return result

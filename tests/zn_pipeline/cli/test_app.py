@@ -35,11 +35,16 @@ def test_errors_are_one_message_and_exit_code_one(tmp_path, monkeypatch, capsys,
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("file", ["dvc.yaml", "dvc.lock", "params.yaml", "graph.json"])
+@pytest.mark.parametrize("file", ["dvc.yaml", "dvc.lock", "graph.json"])
 def test_a_broken_file_is_named(run_before, runner_cli, tmp_project, file):
     tmp_project.write(file, "stages: [")
     with pytest.raises(PipelineError, match=f"{file} must be readable, but is not: "):
         runner_cli("status")
+
+
+def test_a_broken_params_file_is_a_reason(run_before, runner_cli, tmp_project):
+    tmp_project.write("params.yaml", "g_x: [")
+    assert "stale      g_x  params.yaml must be readable" in runner_cli("status")
 
 
 @pytest.mark.parametrize("verb", ["status", "repro"])

@@ -106,7 +106,7 @@ def test_a_value_that_would_change_is_refused():
     with pytest.raises(FieldError, match="must have an annotation that can be resolved"):
         checked_param((1, 2), "Unknown", "Node.field")
     with pytest.raises(
-        FieldError, match="must fit its annotation int, .*: Input should be a valid"
+        FieldError, match=r"must fit its annotation int, .*: Input should be a valid"
     ):
         checked_param("many", int, "Node.field")
 

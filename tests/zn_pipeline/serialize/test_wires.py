@@ -132,3 +132,5 @@ def test_import_object():
     assert import_object("pathlib:Path.home")().is_absolute()
     with pytest.raises(ModuleNotFoundError, match="'no_such_module' of Node must be importable"):
         import_object("no_such_module:Node")
+    with pytest.raises(PipelineError, match="pathlib must define Node, .* build again"):
+        import_object("pathlib:Node")
