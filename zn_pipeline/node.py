@@ -82,6 +82,11 @@ class NodeMeta(type):
                 raise TypeError(
                     f"{cls.__name__}.{name} is an output and must not be set in the constructor"
                 )
+            if spec is None and name in cls.__dataclass_init__ - _PLAIN:  # type: ignore[attr-defined]
+                raise TypeError(
+                    f"{cls.__name__}.{name} must be declared by zn.params() or zn.deps() to be "
+                    "given, received a field with a plain annotation, which no file would hold"
+                )
         node = super().__call__(**kwargs)
         project = ACTIVE.get()
         if project is not None:
@@ -118,6 +123,8 @@ class Node(metaclass=NodeMeta):
         for name in cls.__annotations__ if "__annotations__" in cls.__dict__ else ():
             if name in _RESERVED and name != "resources":
                 raise BuildError(f"{cls.__name__}.{name} must have another name: it is reserved")
+        if "always_changed" in cls.__dict__:  # as a class attribute it is the default
+            cls.__annotations__ = {**inspect.get_annotations(cls), "always_changed": bool}
         _note_source(cls.__module__)
         cls.code_version = version
         cls.__zn_specs__ = None

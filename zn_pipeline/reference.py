@@ -44,6 +44,13 @@ class Ref:
     def __iter__(self) -> Iterator[Any]:
         self._refuse("iterated over")
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Ref):
+            self._refuse("compared to a value")
+        return self is other
+
+    __hash__ = object.__hash__
+
     def __len__(self) -> int:
         self._refuse("measured by len()")
 

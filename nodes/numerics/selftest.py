@@ -27,7 +27,7 @@ def check_backend() -> None:
     RuntimeError
         If they differ. The message names the version of JAX and the constraint to install.
     """
-    cases = [(32769, np.float32)]
+    cases: list[tuple[int, type]] = [(32769, np.float32)]
     if jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
         cases.append((16385, np.float64))
     for count, dtype in cases:

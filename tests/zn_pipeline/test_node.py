@@ -93,6 +93,27 @@ def test_reserved_names_are_refused(name):
         type("Bad", (zn.Node,), {"__annotations__": {name: "int"}, name: zn.params(1)})
 
 
+def test_a_plain_field_cannot_be_given():
+    """Workers would not see it."""
+
+    class Plain(zn.Node):
+        constant: int = 5
+
+    assert Plain().constant == 5
+    with pytest.raises(TypeError, match=r"Plain\.constant must be declared by zn\.params\(\)"):
+        Plain(constant=6)
+
+
+def test_always_changed_can_be_a_class_attribute():
+    class Always(zn.Node):
+        always_changed = True
+        number: int = zn.params(1)
+
+    assert Always().always_changed
+    assert not Always(always_changed=False).always_changed
+    assert not Example(number=1).always_changed
+
+
 def test_a_node_is_equal_to_itself_alone():
     assert Example(number=1) != Example(number=1)
     assert len({Example(number=1), Example(number=1)}) == 2

@@ -29,6 +29,16 @@ def test_a_reference_is_not_a_value(ref, use):
         use(ref)
 
 
+def test_a_reference_is_compared_to_references_alone(ref):
+    """Anything else is a mistake: ``if node.done == 1`` would be quietly false."""
+    assert ref == ref
+    assert ref != ref[0]
+    assert ref in {ref}
+    for compare in (operator.eq, operator.ne):
+        with pytest.raises(TypeError, match="must not be compared to a value while the graph"):
+            compare(ref, 1)
+
+
 def test_a_reference_has_no_attributes_and_is_not_called(ref):
     with pytest.raises(TypeError, match="asked for its attribute 'shape'"):
         ref.shape  # noqa: B018

@@ -1,11 +1,13 @@
 """All that a dependency may be: references in containers, nodes, specs, other revisions."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 import zn_pipeline as zn
 from zn_pipeline.errors import FieldError
+from zn_pipeline.execute.session import Session
 from zn_pipeline.testing import TemporaryProject
 
 
@@ -296,6 +298,31 @@ def test_a_changed_class_of_a_spec_reruns(specs, modules, repro):
         apply = specs.Apply(spec=specs.Inner(2.0))
     assert repro.done == {"Apply"}
     assert apply.out == 20
+
+
+def test_code_that_a_spec_names_counts(modules, repro):
+    tools = modules.make("def tool():\n    return 1\n")
+    own = modules.make(
+        "import dataclasses, importlib\nimport zn_pipeline as zn\n"
+        "@dataclasses.dataclass(frozen=True)\nclass ByName:\n    target: str\n"
+        "class Use(zn.Node):\n"
+        "    spec: ByName = zn.deps()\n"
+        "    out: int = zn.outs()\n"
+        "    def run(self):\n"
+        "        module, _, name = self.spec.target.partition(':')\n"
+        "        self.out = getattr(importlib.import_module(module), name)()\n"
+    )
+    with repro():
+        own.Use(spec=own.ByName(target=f"{tools.__name__}:tool"))
+        own.Use(spec=own.ByName(target="time:time_ns"))
+    modules.edit(tools, ("return 1", "return 2"))
+    session = Session(Path.cwd())
+    session.refresh()
+    assert session.repro((), zn.SequentialExecutor()).done == ["Use"]
+    own = modules.edit(own)
+    with repro():
+        use = own.Use(spec=own.ByName(target=f"{tools.__name__}:tool"))
+    assert (repro.report.unchanged, use.out) == (["Use"], 2)
 
 
 def test_a_spec_must_be_frozen(specs, repro):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import deque
@@ -43,11 +44,20 @@ class SequentialExecutor:
         self._queue.append(task)
 
     def wait(self, timeout_seconds: float) -> Sequence[StageResult]:
-        """Run the next task, however long it takes."""
+        """Run the next task, however long it takes.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If it was interrupted; what is queued does not run then.
+        """
         del timeout_seconds
         if not self._queue:
             return []
-        return [run_task(self._queue.popleft(), log=self._log)]
+        result = run_task(self._queue.popleft(), log=self._log)
+        if (result.error or "").startswith("KeyboardInterrupt"):  # it was meant for the run
+            raise KeyboardInterrupt
+        return [result]
 
     def running(self) -> Sequence[str]:
         """Return the task that comes next."""
@@ -77,12 +87,13 @@ def _own_modules(root: Path) -> dict[str, tuple[int, int]]:
 
 def _folders(root: Path) -> list[str]:
     """Return imported packages without ``__init__.py``; they hold on to the modules in them."""
-    return [
-        name
-        for name, module in sys.modules.items()
-        if getattr(module, "__file__", None) is None
-        and any(Path(place).is_relative_to(root) for place in getattr(module, "__path__", ()))
-    ]
+    found: list[str] = []
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) is None:
+            with contextlib.suppress(KeyError):  # the package above it was forgotten
+                places = [Path(place) for place in getattr(module, "__path__", ())]
+                found.extend([name] if any(p.is_relative_to(root) for p in places) else [])
+    return found
 
 
 def _was_edited(name: str, stamp: tuple[int, int]) -> bool:

@@ -18,7 +18,7 @@ from zn_pipeline.execute.protocol import Display, Executor, NoDisplay
 from zn_pipeline.execute.stages import Stage, StageGraph, read_stages
 from zn_pipeline.execute.staleness import Inputs, outputs_in_place, reasons
 from zn_pipeline.execute.worker import FAILURE_FILE
-from zn_pipeline.fingerprint.code import code_digest
+from zn_pipeline.fingerprint.code import code_digest, target_digest
 from zn_pipeline.fingerprint.values import short
 from zn_pipeline.naming import GRAPH_FILE, LOCK_FILE, normalise, work_dir
 from zn_pipeline.records import Json, RunReport, StageReport, Status, Task
@@ -307,4 +307,6 @@ def _with_codes(wire: Json) -> Json:
     changed = {key: _with_codes(value) for key, value in cast("dict[str, Any]", wire).items()}
     if "spec" in changed and isinstance(changed["spec"], str):
         changed["code"] = code_digest(import_object(changed["spec"]))
+    if "targets" in changed:
+        changed["targets"] = {target: target_digest(target) for target in changed["targets"]}
     return changed

@@ -65,6 +65,21 @@ def code_digest(cls: type) -> str:
     return _Walk(tops, {module: path}).digest(module, cls.__qualname__.partition(".")[0])
 
 
+def target_digest(target: str) -> str | None:
+    """Return the digest of the code at ``module:name``; None if that is none of the project's own.
+
+    Nothing is imported.
+    """
+    module, _, name = target.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
+        return None
+    path = find_source(module) if is_own(module.partition(".")[0]) else None
+    if path is None:
+        return None
+    tops = frozenset({module.partition(".")[0], LIBRARY})
+    return _Walk(tops, {module: path}).digest(module, name.partition(".")[0])
+
+
 class _Walk:
     """Follows references from one class through the project's own modules."""
 

@@ -152,8 +152,10 @@ def _load_table(path: Path) -> Any:
     import pandas as pd
 
     major, minor = (int(part) for part in pd.__version__.split(".")[:2])
-    exact = {} if (major, minor) >= (3, 1) else {"float_precision": "round_trip"}
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], **exact)  # "NA" is text
+    missing = [""]  # nothing else: "NA" is text
+    if (major, minor) >= (3, 1):  # reads floats exactly, and deprecates being asked to
+        return pd.read_csv(path, keep_default_na=False, na_values=missing)
+    return pd.read_csv(path, keep_default_na=False, na_values=missing, float_precision="round_trip")
 
 
 def _dump_frames(value: Any, path: Path) -> None:

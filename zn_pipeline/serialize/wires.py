@@ -9,7 +9,8 @@ whole node ``a``              ``{"node": "A"}``
 ``a.x + b.x``                 ``{"sum": [...]}``
 list, tuple, dict             ``[...]``, ``{"tuple": [...]}``, ``{"dict": {key: ...}}``
 spec                          ``{"spec": "module:Class", "code": digest, "fields": {...}}``; the
-                              plain values of its fields stand in the params file
+                              plain values of its fields stand in the params file; where they
+                              name own code as ``module:name``, ``targets`` has its digest
 node of another revision      ``{"node": ..., "remote": ..., "rev": commit, "get": [...]}``; remote
                               is ``null`` for the project's own repository
 ============================  =====================================================================
@@ -27,7 +28,7 @@ from typing import Any, cast
 
 from zn_pipeline.errors import FieldError, PipelineError
 from zn_pipeline.fields import OPTIONS
-from zn_pipeline.fingerprint.code import code_digest, import_path
+from zn_pipeline.fingerprint.code import code_digest, import_path, target_digest
 from zn_pipeline.node import Node
 from zn_pipeline.records import FieldOptions, Json, Kind
 from zn_pipeline.reference import Ref, RefSum, apply_item, encode_item
@@ -125,6 +126,10 @@ class Encoder:
             self._note_files(item, options)
         if fields:
             wire["fields"] = fields
+        texts = {text for text in _leaves(values) if isinstance(text, str) and ":" in text}
+        targets = {text: target_digest(text) for text in sorted(texts)}
+        if any(targets.values()):
+            wire["targets"] = {text: code for text, code in targets.items() if code}
         return wire, values
 
     def _note_files(self, item: Any, options: FieldOptions | None) -> None:

@@ -122,12 +122,23 @@ class ObjectCache:
 
     def has(self, content: FileHash) -> bool:
         """Whether the content, for a folder all of its files, is here."""
-        path = self.path(content.md5)
-        if not path.is_file():
+        if not self._holds(content.md5):
             return False
         if not content.md5.endswith(".dir"):
             return True
-        return all(self.path(entry["md5"]).is_file() for entry in self.tree(content.md5))
+        return all(self._holds(entry["md5"]) for entry in self.tree(content.md5))
+
+    def _holds(self, md5: str) -> bool:
+        """Whether an object is here; as DVC does, one that can be written to is not trusted."""
+        path = self.path(md5)
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            return False
+        if mode & 0o222 and stat.S_ISREG(mode) and md5_of_file(path) != md5.removesuffix(".dir"):
+            remove(path)
+            return False
+        return stat.S_ISREG(mode)
 
     def tree(self, md5: str) -> Tree:
         """Return the list of files of a folder object."""

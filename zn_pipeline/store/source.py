@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from zn_pipeline.errors import NodeNotFoundError, NotRunError, PipelineError
+from zn_pipeline.errors import NodeNotFoundError, NotRunError, PipelineError, RemoteError
 from zn_pipeline.naming import display_name, normalise, suggest, work_dir
 from zn_pipeline.node import Node, as_path, load_node, resolved_annotation
 from zn_pipeline.records import FieldSpec, Json, Kind
@@ -188,9 +188,11 @@ def open_source(remote: str | None, rev: str | None) -> Source:
         repository, or for the default branch of a URL
     """
     folder = Path.cwd() if remote is None else local_path(os.fspath(remote))
-    if rev is None and folder is not None and _has_work_tree(folder):
+    if rev is None and folder is not None and folder.is_dir() and _has_work_tree(folder):
         add_to_path(Path.cwd())
         return Source(workspace(folder.resolve()))
+    if folder is not None and not folder.is_dir():
+        raise RemoteError(f"remote must be a folder or URL, received {str(remote)!r}")
     place = str(folder.resolve()) if folder is not None else str(remote)
     repository = open_git(place)
     add_to_path(Path.cwd())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -62,11 +63,9 @@ class TemporaryProject:
 
     def forget_modules(self) -> None:
         """Forget modules imported from this project, so that edited ones are read again."""
-        for name, module in list(sys.modules.items()):
-            place = getattr(module, "__file__", None) or next(
-                iter(getattr(module, "__path__", ())), None
-            )
-            if place and Path(place).is_relative_to(self.path):
+        places = {name: _place(module) for name, module in list(sys.modules.items())}
+        for name, place in places.items():
+            if place is not None and Path(place).is_relative_to(self.path):
                 del sys.modules[name]
 
     def close(self) -> None:
@@ -74,3 +73,13 @@ class TemporaryProject:
         os.chdir(self._before)
         self.forget_modules()
         sys.path[:] = self._sys_path
+
+
+def _place(module: object) -> str | None:
+    """Return the file of a module, or the folder of a package without ``__init__.py``."""
+    file: str | None = getattr(module, "__file__", None)
+    if file is not None:
+        return file
+    with contextlib.suppress(KeyError):  # the package above it was forgotten
+        return next(iter(getattr(module, "__path__", ())), None)
+    return None

@@ -41,11 +41,11 @@ def force_scales(structures: Sequence[Structure], elements: Sequence[int]) -> np
     That is sqrt(mean(F . F) / 3). An element without forces gets the value over all atoms, or 1
     if there are no forces at all.
     """
-    labelled = [s for s in structures if s.forces is not None]
+    labelled = [(s.numbers, s.forces) for s in structures if s.forces is not None]
     if not labelled:
         return np.ones(len(elements))
-    species = np.concatenate([species_of(s.numbers, elements) for s in labelled])
-    squares = np.concatenate([np.mean(np.square(s.forces), axis=1) for s in labelled])
+    species = np.concatenate([species_of(numbers, elements) for numbers, _ in labelled])
+    squares = np.concatenate([np.mean(np.square(forces), axis=1) for _, forces in labelled])
     counts = np.bincount(species, minlength=len(elements))
     sums = np.bincount(species, weights=squares, minlength=len(elements))
     overall = squares.mean() or 1.0

@@ -48,6 +48,7 @@ def calibrate_forces(
     ratios = [
         (p.forces - s.forces) / np.maximum(p.forces_std, 1e-6)
         for p, s in zip(predictions, labelled, strict=True)
+        if p.forces_std is not None
     ]
     factor = float(np.sqrt(np.mean(np.concatenate(ratios) ** 2)))
     weights = params["weights"]

@@ -194,7 +194,7 @@ def metrics_of(rates: Rates, epoch: int, train: Sums, valid: Sums | None) -> Epo
 
 def _sums(
     program: EpochProgram,
-    huber_delta: jax.Array,
+    huber_delta: jax.Array | float,
     constants: Tree,
     weights: Tree,
     batch: Dataset,

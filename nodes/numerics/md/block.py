@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -73,27 +73,31 @@ class System(NamedTuple):
     max_force_std: jax.Array
 
 
+Leaf = Any
+"""A jax.Array on the device, a NumPy array on the host."""
+
+
 class MDState(NamedTuple):
     """What changes. ``measured`` is the last step at which the uncertainty was evaluated."""
 
-    step: jax.Array
-    measured: jax.Array
-    positions: jax.Array
-    velocities: jax.Array
-    forces: jax.Array
+    step: Leaf
+    measured: Leaf
+    positions: Leaf
+    velocities: Leaf
+    forces: Leaf
     neighbors: DeviceList
 
 
 class Frames(NamedTuple):
     """Frames with a leading axis; energies are without reference energies."""
 
-    step: jax.Array
-    positions: jax.Array
-    velocities: jax.Array
-    forces: jax.Array
-    energy: jax.Array
-    energy_std: jax.Array
-    force_std_max: jax.Array
+    step: Leaf
+    positions: Leaf
+    velocities: Leaf
+    forces: Leaf
+    energy: Leaf
+    energy_std: Leaf
+    force_std_max: Leaf
 
 
 class Block(NamedTuple):
@@ -101,8 +105,8 @@ class Block(NamedTuple):
 
     Attributes
     ----------
-    count : () int
-        Frames so far.
+    n_frames : () int
+        So far.
     reason : () int
         A `Reason`.
     stopped_at : () int
@@ -113,7 +117,7 @@ class Block(NamedTuple):
 
     state: MDState
     frames: Frames
-    count: jax.Array
+    n_frames: jax.Array
     reason: jax.Array
     stopped_at: jax.Array
     needed: jax.Array
@@ -124,7 +128,7 @@ def run_block(program: Program, system: System, state: MDState) -> Block:
     """Run until the frame buffer is full, all steps are done and measured, or a reason to stop."""
 
     def unfinished(block: Block) -> jax.Array:
-        room = block.count < program.frames_per_block
+        room = block.n_frames < program.frames_per_block
         return (block.reason == Reason.NONE) & room & (block.state.measured < system.n_steps)
 
     def to_next_check(block: Block) -> Block:
@@ -201,7 +205,7 @@ def _measure(program: Program, system: System, block: Block) -> Block:
 
     kept = finite & (uncertain | (state.step % system.sample_every == 0))
     # An index beyond the buffer writes nothing.
-    place = jnp.where(kept, block.count, program.frames_per_block)
+    place = jnp.where(kept, block.n_frames, program.frames_per_block)
     frame = Frames(
         state.step, state.positions, state.velocities, forces, energy, energy_std, force_std_max
     )
@@ -211,7 +215,7 @@ def _measure(program: Program, system: System, block: Block) -> Block:
         frame,
     )
     state = state._replace(measured=state.step, forces=forces)
-    count = block.count + kept.astype(jnp.int32)
+    count = block.n_frames + kept.astype(jnp.int32)
     return Block(state, frames, count, reason, state.step, block.needed)
 
 

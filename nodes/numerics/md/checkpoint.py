@@ -71,5 +71,6 @@ def read_run(directory: Path, fingerprint: str) -> Stored | None:
         for part in sorted(directory.glob("frames-*.npz"))
         if int(part.stem.split("-")[1]) < record["n_frames"]
     ]
-    neighbors = DeviceList(**{f.name: arrays.pop(f"neighbors.{f.name}") for f in _LIST})
+    leaves: dict[str, Any] = {f.name: arrays.pop(f"neighbors.{f.name}") for f in _LIST}
+    neighbors = DeviceList(**leaves)
     return Stored(MDState(**arrays, neighbors=neighbors), frames, record)

@@ -78,5 +78,4 @@ class ModelConfig:
         unknown = set(record) - set(cls.__dataclass_fields__)
         if unknown:
             raise ValueError(f"model config must have known keys, received {sorted(unknown)}")
-        lists = {name: tuple(v) for name, v in record.items() if isinstance(v, list)}
-        return cls(**(record | lists))
+        return cls(**record)

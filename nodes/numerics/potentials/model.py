@@ -224,7 +224,7 @@ class EnergyModel:
         ensemble = self.config.n_members > 1
         result = jax.device_get(_evaluate(self, params, batch, forces_std and ensemble))
         energy = np.mean(result.energies.astype(np.float64), axis=-1)
-        energy += self.reference_energy(params, batch.species)
+        energy += self.reference_energy(params, np.asarray(batch.species))
         spread = np.std(result.energies, axis=-1, ddof=1) if ensemble else np.zeros(len(energy))
         force_spread = None
         if forces_std:

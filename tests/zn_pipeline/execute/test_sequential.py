@@ -1,6 +1,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 import zn_pipeline as zn
 from zn_pipeline.execute.session import Session
 
@@ -23,6 +25,21 @@ def test_tasks_run_in_order_one_at_a_time(calc, tmp_project):
     executor.stop()
     assert executor.running() == []
     assert list(executor.wait(0)) == []
+
+
+def test_an_interrupt_ends_the_run(modules, tmp_project):
+    own = modules.make(
+        "import zn_pipeline as zn\n"
+        "class Stop(zn.Node):\n"
+        "    def run(self):\n        raise KeyboardInterrupt\n"
+    )
+    with zn.Project() as project:
+        own.Stop()
+        own.Stop()
+    with pytest.raises(KeyboardInterrupt):
+        project.repro(executor=zn.SequentialExecutor(), quiet=True)
+    states = [status.state for status in Session(tmp_project.path).status()]
+    assert states == ["failed", "stale"]
 
 
 def test_the_log_can_stay_on_the_terminal(calc, tmp_project, capfd):

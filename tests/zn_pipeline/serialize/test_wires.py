@@ -4,7 +4,7 @@ import pydantic
 import pytest
 
 import zn_pipeline as zn
-from zn_pipeline.errors import FieldError
+from zn_pipeline.errors import FieldError, PipelineError
 from zn_pipeline.node import state_of
 from zn_pipeline.serialize.wires import (
     Encoder,
@@ -132,5 +132,5 @@ def test_import_object():
     assert import_object("pathlib:Path.home")().is_absolute()
     with pytest.raises(ModuleNotFoundError, match="'no_such_module' of Node must be importable"):
         import_object("no_such_module:Node")
-    with pytest.raises(PipelineError, match="pathlib must define Node, .* build again"):
+    with pytest.raises(PipelineError, match=r"pathlib must define Node, .* build again"):
         import_object("pathlib:Node")

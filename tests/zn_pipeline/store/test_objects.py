@@ -107,6 +107,20 @@ def test_content_goes_in_and_comes_out(folder: Path, tmp_path: Path, links):
     assert not cache.has(content)
 
 
+def test_an_object_that_was_overwritten_is_dropped(folder: Path, tmp_path: Path):
+    cache = ObjectCache(tmp_path / "cache")
+    content, tree = hash_path(folder)
+    cache.add(folder, content, tree)
+    harmed = cache.path(tree[0]["md5"])
+    harmed.chmod(0o644)
+    assert cache.has(content), "its content is still right"
+    harmed.write_text("other")
+    assert not cache.has(content)
+    assert not harmed.exists()
+    cache.add(folder, content, tree)
+    assert cache.has(content)
+
+
 def test_executable_files_stay_executable(tmp_path: Path):
     file = tmp_path / "tool"
     file.write_text("#!")

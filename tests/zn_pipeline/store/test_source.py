@@ -59,6 +59,11 @@ def test_unknown_revisions_and_repositories(history, tmp_path_factory):
         zn.from_rev("g/h/x", rev="v9")
     with pytest.raises(RemoteError, match="must be a Git repository"):
         zn.from_rev("g/h/x", tmp_path_factory.mktemp("empty"), "HEAD")
+    for rev in (None, "HEAD"):
+        with pytest.raises(
+            RemoteError, match="remote must be a folder or URL, received 'no/where'"
+        ):
+            zn.from_rev("g/h/x", "no/where", rev)
 
 
 def test_nothing_is_read_before_it_is_asked_for(history, monkeypatch):

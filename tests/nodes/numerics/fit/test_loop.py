@@ -107,9 +107,10 @@ def test_missing_labels_do_not_count(model, train, valid):
     bare = [dataclasses.replace(s, forces=None) for s in train]
     config = dataclasses.replace(CONFIG, n_epochs=2)
     without = fit(model, [*bare[:3], *train[3:]], valid, config)
-    wrong = [dataclasses.replace(s, energy=None) for s in train]
-    only_forces = fit(model, wrong, valid, dataclasses.replace(config, energy_weight=7.0))
-    again = fit(model, wrong, valid, dataclasses.replace(config, energy_weight=0.0))
+    no_energy = [dataclasses.replace(s, energy=None) for s in train]
+    held_out = [dataclasses.replace(s, energy=None) for s in valid]
+    only_forces = fit(model, no_energy, held_out, dataclasses.replace(config, energy_weight=7.0))
+    again = fit(model, no_energy, held_out, dataclasses.replace(config, energy_weight=0.0))
     assert np.isfinite(without.history[-1].train_loss)
     assert_same_bits(only_forces.params, again.params)
 
