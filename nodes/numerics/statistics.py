@@ -99,7 +99,7 @@ def summarise_errors(
         [
             np.bincount(index, np.abs(errors).sum(axis=1)),
             np.bincount(index, (errors**2).sum(axis=1)),
-            np.bincount(index) * float(errors.shape[1]),
+            np.bincount(index).astype(np.float64) * errors.shape[1],
         ],
         axis=1,
     )
