@@ -339,7 +339,7 @@ def load_node(cls: type[Node], stage: str, groups: tuple[str, ...], name: str, s
     node = cls.__new__(cls)
     vars(node)["name"] = name
     vars(node)["_zn"] = NodeState(groups=groups, stage=stage, source=source)
-    post_init = getattr(node, "__post_init__", None)
+    post_init = getattr(cls, "__post_init__", None)
     if post_init is not None:
-        post_init()
+        post_init(node)
     return node

@@ -95,14 +95,10 @@ def summarise_errors(
         )
     errors = errors.reshape(len(errors), -1)
     _, index = np.unique(labels, return_inverse=True)
-    sums = np.stack(
-        [
-            np.bincount(index, np.abs(errors).sum(axis=1)),
-            np.bincount(index, (errors**2).sum(axis=1)),
-            np.bincount(index).astype(np.float64) * errors.shape[1],
-        ],
-        axis=1,
-    )
+    sums = np.empty((int(index.max()) + 1, 3))
+    sums[:, 0] = np.bincount(index, np.abs(errors).sum(axis=1))
+    sums[:, 1] = np.bincount(index, (errors**2).sum(axis=1))
+    sums[:, 2] = np.bincount(index) * errors.shape[1]
     drawn = _resampled_sums(sums, n_resamples, np.random.default_rng(seed))
     tail = 50.0 * (1.0 - confidence)
     mae_low, mae_high = np.percentile(drawn[:, 0] / drawn[:, 2], [tail, 100.0 - tail])

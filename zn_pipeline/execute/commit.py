@@ -130,6 +130,7 @@ class Writer:
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(self.repository.scratch(key))
         self._uncommitted.clear()
+        self.index.flush()
         self.state.save()
         self._flushed = time.monotonic()
 

@@ -1,7 +1,8 @@
 """Results by what they were made from, without names: what lets a renamed node be restored.
 
-One small file for each result lies in the DVC cache, so that branches, experiments and clones that
-share a cache share results too. DVC's own run-cache, in which names count, is written beside it.
+The index is one file in the DVC cache to which lines are added, so that branches, experiments and
+clones that share a cache share results too. DVC's own run-cache, in which names count, is written
+beside it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -27,21 +29,49 @@ class ResultIndex:
     """
 
     def __init__(self, cache: Path) -> None:
-        self._results = cache / "zn_pipeline" / "results"
+        self._file = cache / "zn_pipeline" / "results.tsv"
         self._runs = cache / "runs"
         self._made: set[str] = set()
+        self._pending: list[str] = []
+
+    @cached_property
+    def _known(self) -> dict[str, str]:
+        """JSON text of the outputs by key; the first line of a key counts."""
+        known: dict[str, str] = {}
+        with contextlib.suppress(FileNotFoundError):
+            for line in self._file.read_text(encoding="utf-8", errors="replace").splitlines():
+                key, tab, text = line.partition("\t")
+                if tab:
+                    known.setdefault(key, text)
+        return known
 
     def put(self, key: str, outs: Mapping[str, FileHash]) -> None:
-        """Remember the outputs (by their path inside the work dir) that a key gave."""
-        entries = {name: content.lock_entry(name) for name, content in outs.items()}
-        self._write(self._results / key[:2] / key[2:], json.dumps(entries))
+        """Remember the outputs (by their path inside the work dir) that a key gave.
+
+        The file has them after :meth:`flush`.
+        """
+        if key in self._known:
+            return
+        text = json.dumps({name: content.lock_entry(name) for name, content in outs.items()})
+        self._known[key] = text
+        self._pending.append(f"{key}\t{text}\n")
+
+    def flush(self) -> None:
+        """Add what is new to the file, in one write."""
+        if not self._pending:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        # The line break in front ends a line that was cut off by a kill.
+        data = ("\n" + "".join(self._pending)).encode()
+        with self._file.open("ab", buffering=0) as file:
+            file.write(data)
+        self._pending.clear()
 
     def get(self, key: str) -> dict[str, FileHash] | None:
         """Return the outputs that a key gave before, None if it is new."""
         try:
-            text = (self._results / key[:2] / key[2:]).read_text(encoding="utf-8")
-            entries = cast("dict[str, Json]", json.loads(text))
-        except (FileNotFoundError, ValueError):
+            entries = cast("dict[str, Json]", json.loads(self._known[key]))
+        except (KeyError, ValueError):
             return None
         found = {name: FileHash.from_lock(entry) for name, entry in entries.items()}
         return {name: content for name, content in found.items() if content is not None}

@@ -16,6 +16,9 @@ class Recorder:
     def start(self, root, tmp):
         self.calls.append("start")
 
+    def has_workers(self):
+        return False
+
     def submit(self, task):
         self.calls.append(task.name)
         self.queue.append(task)

@@ -18,6 +18,7 @@ def test_results_by_key(tmp_path):
     assert index.get("ab12") is None
     outs = {"out.json": FileHash("m", 3), "folder": FileHash("n.dir", 4, 2)}
     index.put("ab12", outs)
+    index.flush()
     assert ResultIndex(tmp_path).get("ab12") == outs
     index.put("ab12", {})
     assert index.get("ab12") == outs, "the first result of a key stays"
@@ -26,8 +27,14 @@ def test_results_by_key(tmp_path):
 def test_a_broken_result_is_no_result(tmp_path):
     index = ResultIndex(tmp_path)
     index.put("ab12", {})
-    next(f for f in tmp_path.rglob("*") if f.is_file()).write_text("{")
+    index.flush()
+    (file,) = (f for f in tmp_path.rglob("*") if f.is_file())
+    file.write_text('ab12\t{"out.json": {"md')
+    index = ResultIndex(tmp_path)
     assert index.get("ab12") is None
+    index.put("cd34", {"o": FileHash("m", 3)})
+    index.flush()
+    assert ResultIndex(tmp_path).get("cd34") == {"o": FileHash("m", 3)}
 
 
 def test_keys_are_those_of_dvc(tmp_path):
