@@ -45,7 +45,7 @@ demo: venv ## run the example campaign from end to end
 
 test: venv ## run the fast tests
 	@echo "==> Running the fast tests ..."
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 slow: venv ## run the tests against real components and the long ones
 	@echo "==> Running the slow tests ..."

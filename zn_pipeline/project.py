@@ -21,6 +21,7 @@ from zn_pipeline.naming import (
     DVC_FILE,
     GRAPH_FILE,
     PARAMS_FILE,
+    WORK_ROOT,
     NameRegistry,
     check_name,
 )
@@ -37,7 +38,7 @@ from zn_pipeline.serialize.dvc_yaml import (
     stage_entry,
 )
 from zn_pipeline.serialize.wires import IMPORTING
-from zn_pipeline.store.repository import write_atomic
+from zn_pipeline.store.repository import git_tracked, write_atomic
 from zn_pipeline.store.source import Source, add_to_path, workspace
 
 BUILD_ONLY = "ZN_PIPELINE_BUILD_ONLY"
@@ -185,6 +186,7 @@ class Project:
         _check_library(self.root)
         records = Describer(self._nodes.values(), self.root).describe_all()
         check_paths(records)
+        _check_tracked(self.root, records)
         return records
 
     def _write(self, records: list[NodeRecord]) -> None:
@@ -314,6 +316,22 @@ def _forget_values(node: Node) -> None:
         computed = isinstance(getattr(type(node), name, None), cached_property)
         if computed or (name in specs and specs[name].kind is not Kind.PARAMS):
             del vars(node)[name]
+
+
+def _check_tracked(root: Path, records: list[NodeRecord]) -> None:
+    """Make sure that no cached output is a file of Git's, because it is removed before a run."""
+    elsewhere = {
+        out.path: f"{record.name}.{out.field}"
+        for record in records
+        for out in record.outs
+        if out.cache and not out.path.startswith(f"{WORK_ROOT}/")
+    }
+    for path in git_tracked(root, list(elsewhere)):
+        owner = next(p for p in elsewhere if path == p or path.startswith(f"{p}/"))
+        raise BuildError(
+            f"{elsewhere[owner]} must write a path that Git does not track, received {owner!r}, "
+            f"in which Git tracks {path!r}; choose another path, or run 'git rm --cached' on it"
+        )
 
 
 def _read(path: Path) -> str:

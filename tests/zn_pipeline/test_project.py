@@ -109,3 +109,24 @@ def test_an_own_package_that_hides_the_library_is_refused(modules, calc, monkeyp
     with pytest.raises(BuildError, match=r"\./nodes must not be a package of your own"):
         project.build()
     monkeypatch.delitem(sys.modules, "nodes", raising=False)
+
+
+def test_what_git_tracks_is_no_cached_output(modules, tmp_project):
+    own = modules.make(
+        "import zn_pipeline as zn\n"
+        "class Write(zn.Node):\n"
+        "    file: str = zn.outs_path()\n"
+        "    kept: str = zn.outs_path('report.txt', cache=False)\n"
+        "    def run(self):\n        pass\n"
+    )
+    tmp_project.write("src/code.py", "x = 1\n")
+    tmp_project.write("report.txt", "kept by Git, as it should be\n")
+    tmp_project.commit()
+    for path in ("src", "src/code.py"):
+        with zn.Project() as project:
+            own.Write(file=path)
+        with pytest.raises(BuildError, match=rf"Write.file must .*Git does not track.*'{path}'"):
+            project.build()
+    with zn.Project() as project:
+        own.Write(file="elsewhere.txt")
+    project.build()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import subprocess
 from functools import cached_property
 from pathlib import Path
 
@@ -131,6 +132,20 @@ class Repository:
         if lines.isdisjoint({"/outs", "outs", "/outs/*", "outs/*"}):
             lead = "" if not text or text.endswith("\n") else "\n"
             file.write_text(f"{text}{lead}{IGNORE_LINE}\n", encoding="utf-8")
+
+
+def git_tracked(root: Path, paths: list[str]) -> list[str]:
+    """Return those files at or below ``paths`` that Git tracks; none outside a Git repository."""
+    if not paths:
+        return []
+    done = subprocess.run(
+        ["git", "ls-files", "-z", "--", *paths],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [path for path in done.stdout.split("\0") if path] if done.returncode == 0 else []
 
 
 def write_atomic(path: Path, text: str) -> bool:
