@@ -345,16 +345,29 @@ def _attend(worker: _Worker, client: Any, ended: queue.SimpleQueue[_Ended]) -> N
 
 def _connect(worker: _Worker, client: Any) -> Any:
     """Make the actor of a worker and return the connection to it."""
+    address = _address(worker, client)
     with client.as_current():  # the proxy of an actor takes the current client
-        runner = client.submit(
-            NodeRunner, actor=True, workers=[worker.name], key=worker.name
-        ).result()
+        runner = client.submit(NodeRunner, actor=True, workers=[address], key=worker.name).result()
         key = os.urandom(32)
         with connection.Listener(("127.0.0.1", 0), authkey=key) as listener:
             worker.served = runner.serve(listener.address, key)
             channel = listener.accept()
     worker.since, worker.ready = time.monotonic(), True
     return channel
+
+
+def _address(worker: _Worker, client: Any) -> str:
+    """Wait until a worker is known to the scheduler, and return its address.
+
+    A name that the scheduler does not know yet would be no restriction at all: two actors in one
+    worker would wait for each other.
+    """
+    while worker.process.poll() is None:
+        address = client.cluster.scheduler.aliases.get(worker.name)
+        if address is not None:
+            return str(address)
+        time.sleep(0.005)
+    raise ChildProcessError(f"{worker.name} ended before it could take a node")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

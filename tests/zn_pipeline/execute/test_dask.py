@@ -84,3 +84,17 @@ def test_kept_workers_serve_the_next_run_until_their_code_changes(modules, tmp_p
     assert third != second
     assert mark == 2
     assert not executor.has_workers()
+
+
+def test_two_workers_run_two_nodes_at_a_time(modules, tmp_project):
+    own = modules.make(
+        "import os, time\nimport zn_pipeline as zn\n"
+        "class Wait(zn.Node):\n"
+        "    value: int = zn.params()\n"
+        "    out: int = zn.outs()\n"
+        "    def run(self):\n        time.sleep(0.6)\n        self.out = os.getpid()\n"
+    )
+    with zn.Project() as project:
+        nodes = [own.Wait(value=value) for value in range(4)]
+    project.repro(executor=DaskExecutor(2), quiet=True)
+    assert len({node.out for node in nodes}) == 2
