@@ -49,7 +49,7 @@ test: venv ## run the fast tests
 
 slow: venv ## run the tests against real components and the long ones
 	@echo "==> Running the slow tests ..."
-	@$(BIN)/python -m pytest -m slow $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "No slow test was found."; }
+	@$(BIN)/python -m pytest -m slow -n 2 $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "No slow test was found."; }
 
 check: venv ## lint, formatting, types and the direction of imports
 	@echo "==> ruff check";          $(BIN)/ruff check .
