@@ -11,7 +11,7 @@ import pytest
 
 HEAVY = (
     "dask", "distributed", "dvc", "flax", "git", "jax", "matplotlib", "optax", "pandas", "rdkit",
-    "tblite", "torch", "vesin", "nodes.numerics",
+    "tblite", "torch", "nodes.numerics",
 )  # fmt: skip
 
 PROBE = """
