@@ -35,7 +35,7 @@ class NodeRunner:
     """Lives in a worker as a Dask actor.
 
     Its one call lasts as long as the worker: batches come and go through a connection on loopback,
-    which costs a twentieth of a call.
+    which is cheaper than a call for each.
     """
 
     def serve(self, address: tuple[str, int], key: bytes) -> None:

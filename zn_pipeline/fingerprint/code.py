@@ -12,7 +12,6 @@ import sys
 import sysconfig
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from zn_pipeline.errors import BuildError
 from zn_pipeline.fingerprint.modules import Import, Module, complete, find_source, parse
@@ -199,8 +198,3 @@ def _installed_places() -> tuple[Path, ...]:
 def clear() -> None:
     """Forget what is known of the places of modules (they may have been added since)."""
     is_own.cache_clear()
-
-
-def code_of(value: Any) -> str:
-    """Return the digest of the class of a spec."""
-    return code_digest(type(value))
