@@ -11,12 +11,21 @@
     +-- NotRunError           an output was asked for that has not been produced yet
     +-- DataMissingError      an output is recorded, but its content is in no cache or remote
     +-- NodeFailedError       one or more nodes raised while running
+    +-- MapFailedError        more items of a map failed than are allowed
+    +-- DamagedError          a stored result does not have the bytes that were written
+    +-- NotCacheableError     a value has no stable digest, so what uses it cannot be cached
+    +-- QueueError            a batch system or a remote machine refused what was asked of it
     +-- BusyError             another run holds this repository
     +-- RemoteError           a remote repository or revision cannot be read
     +-- MissingExtraError     an optional dependency is not installed
 
 Every message says what must hold, what was received, and how to mend it.
 """
+
+
+from __future__ import annotations
+
+import typing
 
 
 class PipelineError(Exception):
@@ -56,6 +65,29 @@ class DataMissingError(PipelineError):
 
 class NodeFailedError(PipelineError):
     """One or more nodes failed while running."""
+
+
+class MapFailedError(PipelineError):
+    """More items of a map failed than are allowed; the message lists them.
+
+    Attributes
+    ----------
+    results : what the map would have returned: all outputs that there are, and the failures
+    """
+
+    results: typing.Any = None
+
+
+class DamagedError(PipelineError):
+    """A stored result does not have the bytes that were written."""
+
+
+class NotCacheableError(PipelineError, TypeError):
+    """A value has no stable digest; the message names it and says how to give it one."""
+
+
+class QueueError(PipelineError):
+    """A batch system or a remote machine refused what was asked of it."""
 
 
 class BusyError(PipelineError):

@@ -7,14 +7,26 @@ formatting, and third-party packages (their upgrades would make everything stale
 
 from __future__ import annotations
 
+import ast
+import copy
+import dataclasses
 import hashlib
 import sys
 import sysconfig
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
 from zn_pipeline.errors import BuildError
-from zn_pipeline.fingerprint.modules import Import, Module, complete, find_source, parse
+from zn_pipeline.fingerprint.modules import (
+    Import,
+    Module,
+    Symbol,
+    complete,
+    find_source,
+    parse,
+    parse_script,
+)
 
 LIBRARY = "nodes"
 _FRAMEWORK = "zn_pipeline"
@@ -79,24 +91,67 @@ def target_digest(target: str) -> str | None:
     return _Walk(tops, {module: path}).digest(module, name.partition(".")[0])
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reached:
+    """Code that something reaches in the project's own modules and in ``nodes``.
+
+    Attributes
+    ----------
+    texts : normalised source of each symbol, by module and name
+    foreign : dotted names of what it refers to in other packages, as ``ase.optimize.BFGS``
+    """
+
+    texts: dict[tuple[str, str], str]
+    foreign: frozenset[str]
+
+
+def reach(
+    module: str, path: Path | None, names: Iterable[str] = (), extra: Iterable[ast.AST] = ()
+) -> Reached:
+    """Return the code that top-level names of a module, and ``extra`` syntax in it, reach.
+
+    Parameters
+    ----------
+    module : name of the module
+    path : its file; None if it has none, as at a prompt
+    names : top-level names of the module
+    extra : functions and classes that stand deeper in it; listed as ``<1>``, ``<2>``, ...
+    """
+    tops = frozenset({module.partition(".")[0], LIBRARY})
+    walk = _Walk(tops, {} if path is None else {module: path}, script="__main__")
+    place = walk.module(module) or Module(module, Path(), {}, {}, [])
+    todo = [(module, name) for name in names]
+    for number, node in enumerate(extra, 1):
+        symbol = complete(place, Symbol([copy.deepcopy(node)]))  # type: ignore[list-item]
+        walk.texts[module, f"<{number}>"] = symbol.text
+        todo.extend(walk.references(place, symbol))
+    walk.go(todo)
+    return Reached(walk.texts, frozenset(walk.foreign))
+
+
 class _Walk:
     """Follows references from one class through the project's own modules."""
 
-    def __init__(self, tops: frozenset[str], paths: dict[str, Path]) -> None:
+    def __init__(self, tops: frozenset[str], paths: dict[str, Path], script: str = "") -> None:
         self.tops = tops
         self.paths = paths
+        self.script = script
         self.texts: dict[tuple[str, str], str] = {}
+        self.foreign: set[str] = set()
 
     def digest(self, module: str, name: str) -> str:
-        todo = [(module, name)]
-        while todo:
-            current = todo.pop()
-            if current not in self.texts:
-                todo.extend(self._visit(*current))
+        self.go([(module, name)])
         sha = hashlib.sha256()
         for (_, symbol), text in sorted(self.texts.items(), key=lambda kv: (kv[0][1], kv[1])):
             sha.update(f"{symbol}\n{text}\n".encode())
         return sha.hexdigest()[:16]
+
+    def go(self, todo: list[tuple[str, str]]) -> None:
+        """Visit symbols, and what they refer to."""
+        while todo:
+            current = todo.pop()
+            if current not in self.texts:
+                todo.extend(self._visit(*current))
 
     def module(self, name: str) -> Module | None:
         """Return the module if it belongs to the project or the library."""
@@ -109,7 +164,7 @@ class _Walk:
             if path is None:
                 return None
             self.paths[name] = path
-        return parse(name, path)
+        return parse_script(name, path) if name == self.script else parse(name, path)
 
     def _visit(self, module_name: str, name: str) -> list[tuple[str, str]]:
         self.texts[module_name, name] = ""
@@ -125,20 +180,25 @@ class _Walk:
             return found or self._from_stub(module, name)
         complete(module, symbol)
         self.texts[module_name, name] = symbol.text
-        found = []
+        found = self.references(module, symbol)
         if name in module.imports:  # as in "try: import fast", "except ImportError: fast = None"
             found.extend(self._follow(module.imports[name], ()))
+        return [pair for pair in found if pair not in self.texts]
+
+    def references(self, module: Module, symbol: Symbol) -> list[tuple[str, str]]:
+        """Return the symbols that a completed symbol of a module refers to."""
+        found: list[tuple[str, str]] = []
         for chain in symbol.references:
             target = symbol.imports.get(chain[0])
             if target is None and chain[0] in module.symbols:
-                found.append((module_name, chain[0]))
+                found.append((module.name, chain[0]))
                 continue
             target = target or module.imports.get(chain[0])
             if target is not None:
                 found.extend(self._follow(target, chain[1:]))
             elif module.stars:
-                found.append((module_name, chain[0]))
-        return [pair for pair in found if pair not in self.texts]
+                found.append((module.name, chain[0]))
+        return found
 
     def _follow(self, target: Import | None, rest: tuple[str, ...]) -> list[tuple[str, str]]:
         """Resolve an imported name followed by attributes to the symbols that it reaches."""
@@ -155,6 +215,7 @@ class _Walk:
         while True:
             module = self.module(name)
             if module is None:
+                self.foreign.add(".".join((name, *attributes)))
                 return []
             if not attributes:
                 return [(name, symbol) for symbol in module.symbols]

@@ -180,6 +180,33 @@ def parse(name: str, path: Path) -> Module:
     return _parse(name, str(path), stat.st_mtime_ns, stat.st_size)
 
 
+def parse_script(name: str, path: Path) -> Module:
+    """Return the static view of the running script.
+
+    Statements such as ``zn.map(label, frames, out="a.h5")`` are what the script does, and no part
+    of the definition of ``label``; ``TABLE.update(a=1)`` is part of that of ``TABLE``.
+    """
+    stat = path.stat()
+    return _parse_script(name, str(path), stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _parse_script(name: str, path_text: str, mtime: int, size: int) -> Module:
+    module = _parse.__wrapped__(name, path_text, mtime, size)
+    for bound, symbol in module.symbols.items():
+        symbol.nodes = [
+            node
+            for node in symbol.nodes
+            if not isinstance(node, ast.Expr) or _is_method_call(node.value, bound)
+        ]
+    return module
+
+
+def _is_method_call(node: ast.expr, name: str) -> bool:
+    chain = _chain(node.func) if isinstance(node, ast.Call) else None
+    return chain is not None and len(chain) > 1 and chain[0] == name
+
+
 @lru_cache(maxsize=4096)
 def _parse(name: str, path_text: str, _mtime: int, _size: int) -> Module:
     path = Path(path_text)
