@@ -1,7 +1,8 @@
-"""Structures and trajectories on disk: read lazily, written in blocks, exact in every type.
+"""Structures from anywhere, in memory and on disk: read lazily, written in blocks, exact.
 
-``Frames`` is a sequence of `ase.Atoms` over an H5MD file, ``FramesWriter`` makes such files. They
-are read by znh5md, and those of znh5md are read here.
+``Frames`` is a sequence of `ase.Atoms` made of files, lists and other sequences; ``FramesOutput``
+says where results go. ``FramesWriter`` makes H5MD files that znh5md reads, those of znh5md are
+read here; ``TextWriter`` makes extended XYZ files that ASE reads.
 """
 
 from __future__ import annotations
@@ -12,13 +13,24 @@ from typing import TYPE_CHECKING, Any
 from .sequence import Frames
 
 if TYPE_CHECKING:
+    from .outputs import FramesOutput
+    from .sidecars import read_keys
+    from .textfiles import TextWriter
     from .writer import FramesWriter, write_frames
 
-__all__ = ["Frames", "FramesWriter", "write_frames"]
+__all__ = ["Frames", "FramesOutput", "FramesWriter", "TextWriter", "read_keys", "write_frames"]
+
+_PLACES = {
+    "FramesOutput": ".outputs",
+    "FramesWriter": ".writer",
+    "TextWriter": ".textfiles",
+    "read_keys": ".sidecars",
+    "write_frames": ".writer",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the writer, and with it h5py and ASE, when it is first used."""
-    if name in ("FramesWriter", "write_frames"):
-        return getattr(import_module(".writer", __name__), name)
+    """Import the writers, and with them h5py and ASE, when they are first used."""
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

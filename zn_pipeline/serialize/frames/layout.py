@@ -13,6 +13,8 @@ Padding cannot tell a NaN from "absent" nor an integer from a float, therefore t
 ``layouts/<column>``
     int32 (n_frames,): position in that list for each frame, -1 where the frame has no such value.
     Left out where all frames have the first layout.
+``nesting``
+    Text: which frames belong together, see `nesting`. Left out where there are no groups.
 ``data/<column>/value``
     Columns which H5MD has no room for: a name that is taken or cannot be a group name.
 """
@@ -35,6 +37,7 @@ OBSERVABLES: Final = "observables/atoms"
 SCHEMA: Final = f"{OWN_GROUP}/schema"
 N_ATOMS: Final = f"{OWN_GROUP}/n_atoms"
 STEP: Final = f"{OWN_GROUP}/step"
+NESTING: Final = f"{OWN_GROUP}/nesting"
 
 ORIGIN_ATTRIBUTE: Final = "ASE_ENTRY_ORIGIN"
 

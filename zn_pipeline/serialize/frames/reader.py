@@ -20,7 +20,8 @@ from ase import Atoms
 
 from .exact import exact_columns, exact_n_atoms
 from .foreign import foreign_boundary, foreign_columns, foreign_n_atoms
-from .layout import MISSING, PARTICLES, SCHEMA, H5File, Origin
+from .layout import MISSING, NESTING, PARTICLES, SCHEMA, H5File, Origin
+from .nesting import Group, parse_nesting
 from .snapshot import assemble
 
 SLAB_NUMBERS: Final = 2**20
@@ -59,6 +60,7 @@ class Table:
     boundary: np.ndarray | None
     """Periodicity of all frames where the file has no column for it."""
     exact: bool
+    nesting: Group | None = None
 
     def rows_at_once(self, low: int) -> int:
         """How many frames from `low` on to read in one go, at least one."""
@@ -113,20 +115,16 @@ class FileSource:
     def read_frame(self, frame: int) -> Atoms:
         """One frame; its neighbours in the file are kept as they come, for the next call."""
         table = self._read_table()
-        low = frame - frame % table.block
-        high = min(low + table.block, table.n_frames)
-        if table.rows_at_once(low) < high - low:
-            low, high = frame, frame + 1
-        last = self._last_block
-        if last is None or not last[0] <= frame < last[1]:
-            with self._open() as file:
-                last = (low, high, self._load(file, table, low, high))
-            self._last_block = last
-        return self._build(table, last[2], frame - last[0], frame)
+        low, _, loaded = self._block_with(table, frame)
+        return self._build(table, loaded, frame - low, frame)
 
     def read_frames(self, frames: np.ndarray) -> list[Atoms]:
         """Several frames, in the order asked for."""
         table = self._read_table()
+        if len(frames) and frames.min() // table.block == frames.max() // table.block:
+            low, high, loaded = self._block_with(table, int(frames[0]))
+            if low <= frames.min() and frames.max() < high:
+                return [self._build(table, loaded, frame - low, frame) for frame in frames.tolist()]
         result: list[Any] = [None] * len(frames)
         with self._open() as file:
             for run in self._runs(table, frames):
@@ -134,6 +132,27 @@ class FileSource:
                 for target, row in zip(run.targets.tolist(), run.rows.tolist(), strict=True):
                     result[target] = self._build(table, loaded, row, run.low + row)
         return result
+
+    def _block_with(self, table: Table, frame: int) -> tuple[int, int, list[Any]]:
+        """Block of the file around a frame, or the frame alone if blocks are too large."""
+        last = self._last_block
+        if last is not None and last[0] <= frame < last[1]:
+            return last
+        low = frame - frame % table.block
+        high = min(low + table.block, table.n_frames)
+        if table.rows_at_once(low) < high - low:
+            low, high = frame, frame + 1
+        with self._open() as file:
+            last = self._last_block = (low, high, self._load(file, table, low, high))
+        return last
+
+    def nesting(self) -> Group | None:
+        """Which frames belong together."""
+        return self._read_table().nesting
+
+    def origin(self, frame: int) -> tuple[str, int]:
+        """The file, and the position in it."""
+        return str(self.path), frame
 
     def keys(self) -> set[tuple[Origin, str]]:
         """Where in `ase.Atoms` values are, and under which names."""
@@ -264,7 +283,10 @@ def _table(file: H5File, identity: tuple[int, int, int], size: int) -> Table:
         if species is None or len(species) == n_frames:  # else another program has appended
             columns += exact
             n_atoms = exact_n_atoms(file)
-            return Table(identity, size, columns, n_frames, block, n_atoms, None, exact=True)
+            nesting = parse_nesting(file[NESTING][()].decode()) if NESTING in file else None
+            return Table(
+                identity, size, columns, n_frames, block, n_atoms, None, exact=True, nesting=nesting
+            )
     foreign, n_frames, block = foreign_columns(file)
     columns += foreign
     n_atoms = foreign_n_atoms(file, n_frames)

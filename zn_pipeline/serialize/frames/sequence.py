@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 import numpy as np
 
 from .layout import MISSING, Origin
+from .nesting import Group, restrict, split_top
+from .selection import checked_index, stacked
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -24,13 +26,38 @@ _REQUIRED: Final = object()
 class Frames(Sequence["Atoms"]):
     """A lazy, immutable sequence of `ase.Atoms`.
 
-    The frames are in an H5MD file (written by this package, znh5md or another program), in memory,
-    or are a view of either: ``frames[2:9]`` and ``frames[[4, 1]]`` read nothing. ``frames[0]`` and
-    iteration give new `ase.Atoms`; to change them does not change the sequence. Columns such as
-    `positions` or `energies` read that quantity alone.
+    It is made of anything that holds structures: an `ase.Atoms`, a list (also of lists, to any
+    depth), a generator, the path of a file that ASE reads or of an H5MD file, a glob such as
+    ``"runs/**/*.xyz"`` (sorted), other `Frames`, an object with an attribute ``frames``, or a list
+    that mixes these. Files are opened when their frames are first needed, XYZ and H5MD only as far
+    as asked for; other formats are read as a whole, and spooled to a temporary file if they are
+    long. Structures in memory are copied at once, and a generator is consumed at once.
+
+    ``frames[2:9]`` and ``frames[[4, 1]]`` are views and read nothing. ``frames[0]`` and iteration
+    give new `ase.Atoms`; to change them does not change the sequence, which never changes what it
+    was made of. Columns such as `positions` or `energies` read that quantity alone.
+
+    A path or a generator stands for the list of structures in it. In a list, what is not a single
+    structure is a group: a file, a list, other `Frames`. `groups` gives them back; they survive
+    views, sums and files.
 
     Two `Frames` are equal only if they are the same object. They can be shared by threads, and are
     sent to other processes as the path of the file or, in memory, as the frames themselves.
+
+    Parameters
+    ----------
+    frames
+        Where the structures are.
+    read
+        Options for files that `ase.io.iread` reads, for instance
+        ``{"index": "::10", "format": "vasp-xml"}``; ``index`` holds for H5MD too.
+
+    Raises
+    ------
+    FileNotFoundError
+        A file does not exist, or a glob matches none.
+    TypeError
+        `frames` is none of these.
 
     Notes
     -----
@@ -39,45 +66,65 @@ class Frames(Sequence["Atoms"]):
     eV, Angstrom, eV/Angstrom, eV/Angstrom^3.
     """
 
-    __slots__ = ("__weakref__", "_index", "_source")
+    __slots__ = ("__weakref__", "_group", "_index", "_name", "_source")
 
-    def __init__(self, source: Source, index: np.ndarray | None = None) -> None:
-        self._source = source
-        self._index = index
+    def __init__(self, frames: Any = (), *, read: Mapping[str, Any] | None = None) -> None:
+        from .inputs import open_frames  # noqa: PLC0415
+
+        found = open_frames(frames, dict(read or {}))
+        self._source: Source = found._source
+        self._index: np.ndarray | None = found._index
+        self._group: Group | None = found._group
+        self._name: str = found._name
+
+    @classmethod
+    def from_source(
+        cls,
+        source: Source,
+        index: np.ndarray | None = None,
+        *,
+        group: Group | None = None,
+        name: str = "",
+    ) -> Self:
+        """Frames of any `sources.Source`.
+
+        Parameters
+        ----------
+        source
+            Where the frames come from.
+        index
+            Frame numbers that are seen, int64 in any order; None for all.
+        group
+            Group that the frames are in, None for the top level of the source.
+        name
+            See `name`.
+        """
+        frames = cls.__new__(cls)
+        frames._source, frames._index = source, index
+        frames._group, frames._name = group, name
+        return frames
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Frames of an H5MD file, which is opened when the first frame is asked for."""
+        """Frames of an H5MD file, which is looked for when the first frame is asked for."""
         from .reader import FileSource  # noqa: PLC0415
 
-        return cls(FileSource(path))
+        return cls.from_source(FileSource(path), name=os.fspath(path))
 
     @classmethod
     def from_atoms(cls, frames: Iterable[Atoms]) -> Self:
         """Frames in memory: copies of the given ones."""
-        from .sources import ListSource  # noqa: PLC0415
+        from .sinks import MemorySink  # noqa: PLC0415
 
-        return cls(ListSource(frames))
+        sink = MemorySink()
+        for atoms in frames:
+            sink.append(atoms)
+        return cls.from_source(sink.source())
 
     @classmethod
-    def from_any(cls, frames: Frames | str | os.PathLike[str] | Iterable[Atoms]) -> Frames:
-        """`Frames` as they are, or those of a path or an iterable of `ase.Atoms`.
-
-        Raises
-        ------
-        TypeError
-            `frames` is none of these.
-        """
-        if isinstance(frames, Frames):
-            return frames
-        if isinstance(frames, str | os.PathLike):
-            return cls.from_file(frames)
-        if hasattr(frames, "get_positions") or not isinstance(frames, Iterable):
-            raise TypeError(
-                "frames must be Frames, the path of an H5MD file or a list of ase.Atoms, received "
-                f"{type(frames).__name__}; put a single structure into a list"
-            )
-        return cls.from_atoms(frames)
+    def from_any(cls, frames: Any) -> Frames:
+        """`Frames` as they are, or those of anything else."""
+        return frames if isinstance(frames, Frames) else cls(frames)
 
     def __len__(self) -> int:
         return len(self._source if self._index is None else self._index)
@@ -88,14 +135,10 @@ class Frames(Sequence["Atoms"]):
     def __getitem__(self, item: slice | Sequence[int] | np.ndarray) -> Frames: ...
     def __getitem__(self, item: int | slice | Sequence[int] | np.ndarray) -> Atoms | Frames:
         if isinstance(item, slice):
-            return Frames(self._source, self._numbers()[item])
+            return self._view(self._numbers()[item])
         if not isinstance(item, int | np.integer):
-            return Frames(self._source, self._numbers()[self._checked(item)])
-        size = len(self)
-        if not -size <= item < size:
-            raise IndexError(f"index must be from {-size} to {size - 1}, received {item}")
-        place = int(item) % size
-        return self._source.read_frame(place if self._index is None else int(self._index[place]))
+            return self._view(self._numbers()[checked_index(item, len(self))])
+        return self._source.read_frame(self._number(item))
 
     def __iter__(self) -> Iterator[Atoms]:
         numbers = self._numbers()
@@ -119,7 +162,92 @@ class Frames(Sequence["Atoms"]):
         return f"<{len(self)} frames, {self._source!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._source, self._index)
+        return _restore, (self._source, self._index, self._group, self._name)
+
+    @property
+    def name(self) -> str:
+        """File the frames were read from; of another group its position; else ""."""
+        return self._name
+
+    def groups(self) -> Iterator[Frames]:
+        """Entries of the top level: each group, and each other structure as `Frames` of one.
+
+        Their `name` is the file of the group, or the position of the entry. Files are not opened.
+
+        Examples
+        --------
+        >>> [len(group) for group in Frames([[a, b], c, "run.xyz"]).groups()]  # doctest: +SKIP
+        [2, 1, 100]
+        """
+        position = 0
+        for grouped, frames in self._top():
+            if grouped:
+                yield frames._named(frames._name or str(position))
+                position += 1
+                continue
+            for number in frames._numbers():
+                yield frames._view(np.array([number]))._named(str(position))
+                position += 1
+
+    def entries(self) -> Iterator[Atoms | Frames]:
+        """Entries of the top level: `Frames` for each group, `ase.Atoms` for what is in none."""
+        for grouped, frames in self._top():
+            if grouped:
+                yield frames
+            else:
+                yield from frames
+
+    def parts(self) -> list[tuple[Frames, bool]] | None:
+        """What these frames are strung together from, and which are groups; None for one source."""
+        from .sources import ChainSource  # noqa: PLC0415
+
+        if self._index is not None or not isinstance(self._source, ChainSource):
+            return None
+        return list(zip(self._source.parts, self._source.grouped, strict=True))
+
+    def nesting(self) -> Group | None:
+        """All groups as ranges of positions in this sequence, None if there are none."""
+        if self._index is None:
+            return self._source.nesting()
+        return restrict(self._group or self._source.nesting(), self._index)
+
+    def origin(self, position: int) -> tuple[str, int]:
+        """Where a frame comes from: its file, or "memory", and its position there."""
+        return self._source.origin(self._number(position))
+
+    def arrange(self, results: Iterable[Any]) -> Iterator[Any]:
+        """Results for each frame, in order, put into the groups of these frames.
+
+        Parameters
+        ----------
+        results
+            For each frame an `ase.Atoms`, a list of them, which becomes a group, or None; an
+            iterator is used up only as far as needed.
+
+        Yields
+        ------
+        Structures, and for a group an iterator of the same kind, which must be used up before the
+        next is asked for, as `extend` of the writers does.
+
+        Raises
+        ------
+        ValueError
+            There are fewer results than frames.
+        """
+        rest = iter(results)
+        for grouped, frames in self._top():
+            if grouped:
+                yield frames.arrange(rest)
+                continue
+            for _ in range(len(frames)):
+                result = next(rest, _REQUIRED)
+                if result is _REQUIRED:
+                    raise ValueError(
+                        "results must be one for each frame, received fewer; give None for frames "
+                        "without a result"
+                    )
+                if result is not None:
+                    yield result
 
     @property
     def n_atoms(self) -> np.ndarray:
@@ -200,7 +328,7 @@ class Frames(Sequence["Atoms"]):
             )
         for number in absent:
             values[number] = default
-        return _stacked(values)
+        return stacked(values)
 
     def raw_column(self, origin: Origin, name: str) -> np.ndarray | list[Any]:
         """Values as the source holds them, array or list; absent ones are `MISSING`."""
@@ -219,47 +347,51 @@ class Frames(Sequence["Atoms"]):
             raise ValueError(f"name must be one of {known}, received {name!r} ({self._source!r})")
         return origins[0] if origins else None
 
+    def _top(self) -> Iterator[tuple[bool, Frames]]:
+        """Groups, and runs of frames in no group: whether it is a group, and its frames."""
+        parts = self.parts()
+        if parts is not None:  # opens none of them
+            for part, grouped in parts:
+                if grouped:
+                    yield True, part
+                else:
+                    yield from part._top()
+            return
+        numbers = self._numbers()
+        for group, low, high in split_top(self._group or self._source.nesting(), numbers):
+            if group is None:
+                yield False, self._view(numbers[low:high])
+            else:
+                yield (
+                    True,
+                    Frames.from_source(
+                        self._source, numbers[low:high], group=group, name=group.name
+                    ),
+                )
+
+    def _view(self, index: np.ndarray) -> Frames:
+        return Frames.from_source(self._source, index, group=self._group, name=self._name)
+
+    def _named(self, name: str) -> Frames:
+        return Frames.from_source(self._source, self._index, group=self._group, name=name)
+
+    def _number(self, item: int | np.integer) -> int:
+        size = len(self)
+        if not -size <= item < size:
+            raise IndexError(f"index must be from {-size} to {size - 1}, received {item}")
+        place = int(item) % size
+        return place if self._index is None else int(self._index[place])
+
     def _numbers(self) -> np.ndarray:
         return np.arange(len(self._source)) if self._index is None else self._index
 
-    def _checked(self, item: Sequence[int] | np.ndarray) -> np.ndarray:
-        index = np.asarray(item)
-        if not index.size:
-            return np.zeros(0, dtype=np.int64)
-        size = len(self)
-        if index.ndim != 1 or index.dtype.kind not in "iub":
-            raise TypeError(
-                "index must be an integer, a slice, or a list of integers or of one bool per "
-                f"frame, received {item!r}"
-            )
-        if index.dtype.kind == "b":
-            if len(index) != size:
-                raise IndexError(f"mask must have {size} entries, received {len(index)}")
-            return np.flatnonzero(index)
-        if index.min() < -size or index.max() >= size:
-            raise IndexError(f"indices must be from {-size} to {size - 1}, received {item!r}")
-        return np.where(index < 0, index + size, index)
-
     @staticmethod
     def _chain(*terms: Any) -> Frames:
-        from .sources import ChainSource  # noqa: PLC0415
+        from .inputs import chain  # noqa: PLC0415
 
-        parts: list[Frames] = []
-        for term in terms:
-            frames = Frames.from_any(term)
-            if isinstance(frames._source, ChainSource) and frames._index is None:
-                parts += frames._source.parts
-            elif isinstance(term, Frames) or len(frames):
-                parts.append(frames)
-        return parts[0] if len(parts) == 1 else Frames(ChainSource(tuple(parts)))
+        kept = [term for term in terms if not (isinstance(term, list) and not term)]
+        return chain([Frames.from_any(term) for term in kept])
 
 
-def _stacked(values: list[Any]) -> np.ndarray | list[Any]:
-    """One array if all values are numbers or numeric arrays of one shape, else the list itself."""
-    if not values:
-        return np.zeros(0)
-    if all(isinstance(value, int | float | complex | np.number | np.bool_) for value in values):
-        return np.array(values)
-    if not all(isinstance(value, np.ndarray) and value.dtype.kind in "biufc" for value in values):
-        return values
-    return np.stack(values) if len({value.shape for value in values}) == 1 else values
+def _restore(source: Source, index: np.ndarray | None, group: Group | None, name: str) -> Frames:
+    return Frames.from_source(source, index, group=group, name=name)

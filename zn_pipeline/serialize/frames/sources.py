@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from ase import Atoms
 
 from .layout import MISSING, Origin
-from .snapshot import copy_frame, take_apart
+from .nesting import Group
+from .snapshot import copy_valid, take_apart
 
 if TYPE_CHECKING:
     from .sequence import Frames
+
+MEMORY: Final = "memory"
+"""What `Frames.origin` tells of frames that are in no file."""
+
+COLUMN_FRAMES: Final = 512
 
 
 class Source(Protocol):
@@ -41,18 +48,57 @@ class Source(Protocol):
         """Values of one name; absent ones are `MISSING`."""
         ...
 
+    def nesting(self) -> Group | None:
+        """Which frames belong together, None if all stand by themselves."""
+        ...
+
+    def origin(self, frame: int) -> tuple[str, int]:
+        """File of a frame, or `MEMORY`, and its position there."""
+        ...
+
+
+class WholeFrames:
+    """Base of sources that read frames as a whole: columns are taken out of the frames."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def read_frames(self, frames: np.ndarray) -> list[Atoms]:
+        """Several frames, in the order asked for."""
+        raise NotImplementedError
+
+    def read_frame(self, frame: int) -> Atoms:
+        """One frame."""
+        return self.read_frames(np.array([frame]))[0]
+
+    def keys(self) -> set[tuple[Origin, str]]:
+        """Where in `ase.Atoms` values are, and under which names; reads all frames once."""
+        return self._keys
+
+    @cached_property
+    def _keys(self) -> set[tuple[Origin, str]]:
+        everything = np.arange(len(self))
+        return {
+            (origin, key)
+            for atoms in self._stream(everything)
+            for origin, key, _ in take_apart(atoms)
+        }
+
+    def read_column(self, origin: Origin, key: str, frames: np.ndarray) -> list[Any]:
+        """Values of one name; absent ones are `MISSING`."""
+        return [lookup(atoms, origin, key) for atoms in self._stream(frames)]
+
+    def _stream(self, frames: np.ndarray) -> Iterator[Atoms]:
+        for begin in range(0, len(frames), COLUMN_FRAMES):
+            yield from self.read_frames(frames[begin : begin + COLUMN_FRAMES])
+
 
 class ListSource:
-    """Copies of frames, kept in memory."""
+    """Frames in memory, which it takes over: nobody else may hold them."""
 
-    def __init__(self, frames: Iterable[Atoms]) -> None:
-        self._frames: list[Atoms] = []
-        for number, atoms in enumerate(frames):
-            try:
-                take_apart(atoms)
-                self._frames.append(copy_frame(atoms))
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"frame {number}: {error}") from error
+    def __init__(self, frames: list[Atoms], nesting: Group | None = None) -> None:
+        self._frames = frames
+        self._nesting = nesting
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -66,7 +112,7 @@ class ListSource:
 
     def read_frame(self, frame: int) -> Atoms:
         """Copy of one frame."""
-        return copy_frame(self._frames[frame])
+        return copy_valid(self._frames[frame])
 
     def read_frames(self, frames: np.ndarray) -> list[Atoms]:
         """Copies of several frames, in the order asked for."""
@@ -78,10 +124,19 @@ class ListSource:
 
     def read_column(self, origin: Origin, key: str, frames: np.ndarray) -> list[Any]:
         """Copies of the values of one name; absent ones are `MISSING`."""
-        return [deepcopy(_lookup(self._frames[frame], origin, key)) for frame in frames.tolist()]
+        return [deepcopy(lookup(self._frames[frame], origin, key)) for frame in frames.tolist()]
+
+    def nesting(self) -> Group | None:
+        """Which frames belong together."""
+        return self._nesting
+
+    def origin(self, frame: int) -> tuple[str, int]:
+        """`MEMORY`, and the position in the list."""
+        return MEMORY, frame
 
 
-def _lookup(atoms: Atoms, origin: Origin, key: str) -> Any:
+def lookup(atoms: Atoms, origin: Origin, key: str) -> Any:
+    """One value of a frame, or `MISSING`; not copied."""
     if origin == "atoms":
         return {"cell": atoms.cell.array, "pbc": atoms.pbc, **atoms.arrays}[key]
     if origin == "calc":
@@ -90,13 +145,22 @@ def _lookup(atoms: Atoms, origin: Origin, key: str) -> Any:
 
 
 class ChainSource:
-    """Several `Frames` one after the other."""
+    """Several `Frames` one after the other.
 
-    def __init__(self, parts: tuple[Frames, ...]) -> None:
+    Parameters
+    ----------
+    parts
+        What is strung together.
+    grouped
+        For each part, whether it is a group of its own, or stands for the entries it has.
+    """
+
+    def __init__(self, parts: tuple[Frames, ...], grouped: tuple[bool, ...]) -> None:
         self.parts = parts
+        self.grouped = grouped
 
     def __len__(self) -> int:
-        return sum(map(len, self.parts))
+        return int(self._starts[-1])
 
     def __repr__(self) -> str:
         return f"from {len(self.parts)} parts"
@@ -110,7 +174,8 @@ class ChainSource:
 
     def read_frame(self, frame: int) -> Atoms:
         """One frame."""
-        return self.read_frames(np.array([frame]))[0]
+        part, row = self._locate(frame)
+        return part[row]
 
     def read_frames(self, frames: np.ndarray) -> list[Atoms]:
         """Several frames, in the order asked for."""
@@ -134,12 +199,39 @@ class ChainSource:
                 result[target] = value
         return result
 
+    def nesting(self) -> Group | None:
+        """Which frames belong together."""
+        groups: list[Group] = []
+        for part, grouped, start in zip(self.parts, self.grouped, self._starts, strict=False):
+            inner = part.nesting()
+            within = inner.shifted(int(start)).groups if inner else ()
+            if grouped:
+                groups.append(Group(int(start), int(start) + len(part), within, part.name))
+            else:
+                groups += within
+        return Group(0, len(self), tuple(groups)) if groups else None
+
+    def origin(self, frame: int) -> tuple[str, int]:
+        """File of a frame, or `MEMORY`, and its position there."""
+        part, row = self._locate(frame)
+        return part.origin(row)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.cumsum([0, *map(len, self.parts)])
+
+    def _locate(self, frame: int) -> tuple[Frames, int]:
+        number = int(np.searchsorted(self._starts, frame, side="right")) - 1
+        return self.parts[number], frame - int(self._starts[number])
+
     def _split(self, frames: np.ndarray) -> list[tuple[Frames, np.ndarray, np.ndarray]]:
         """For each part that is needed: the part, places in the answer, rows of the part."""
-        starts = np.cumsum([0, *map(len, self.parts)])
-        owner = np.searchsorted(starts, frames, side="right") - 1
+        owner = np.searchsorted(self._starts, frames, side="right") - 1
+        order = np.argsort(owner, kind="stable")
+        numbers, firsts = np.unique(owner[order], return_index=True)
         return [
-            (self.parts[number], targets, frames[targets] - starts[number])
-            for number in np.unique(owner).tolist()
-            for targets in (np.flatnonzero(owner == number),)
+            (self.parts[number], targets, frames[targets] - self._starts[number])
+            for number, targets in zip(
+                numbers.tolist(), np.split(order, firsts[1:]) if len(order) else [], strict=True
+            )
         ]

@@ -85,12 +85,12 @@ def _encode_array(value: np.ndarray, layout: Layout) -> tuple[Layout, Stored]:
 
 
 def _encode_object(value: Any) -> tuple[Layout, str]:
-    if _is_plain(value):
+    if is_plain(value):
         return Layout("json"), json.dumps(value)
     levels = _container_levels(value)
     if levels:
         return Layout("nested", "/".join(levels)), json.dumps(value)
-    return Layout("tagged"), json.dumps(_tag(value))
+    return Layout("tagged"), json.dumps(to_json(value))
 
 
 def decode(stored: Any, layout: Layout, n_atoms: int) -> Any:
@@ -115,11 +115,11 @@ def decode(stored: Any, layout: Layout, n_atoms: int) -> Any:
     if kind == "complex":
         return complex(stored[0], stored[1])
     if kind == "constant":
-        return _untag(json.loads(layout.detail))
+        return from_json(json.loads(layout.detail))
     value = json.loads(stored)
     if kind == "nested":
         return _as_containers(value, layout.detail.split("/"))
-    return _untag(value) if kind == "tagged" else value
+    return from_json(value) if kind == "tagged" else value
 
 
 def _decode_array(stored: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
@@ -137,20 +137,20 @@ def _decode_array(stored: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.nd
 
 def freeze_constant(value: Any) -> Layout:
     """Layout that holds a value itself: for the few values that nearly all frames share."""
-    return Layout("constant", json.dumps(_tag(value), sort_keys=True))
+    return Layout("constant", json.dumps(to_json(value), sort_keys=True))
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether JSON keeps the value as it is."""
     kind = type(value)
     if value is None or kind in (str, int, float, bool):
         return True
     if kind is list:
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     return (
         kind is dict
         and _TAG not in value
-        and all(type(key) is str and _is_plain(item) for key, item in value.items())
+        and all(type(key) is str and is_plain(item) for key, item in value.items())
     )
 
 
@@ -164,10 +164,10 @@ def _container_levels(value: Any) -> list[str] | None:
             return None
         levels.append(kinds.pop().__name__)
         scalars = [item for item in row if type(item) not in (list, tuple)]
-        if not all(map(_is_plain, scalars)):
+        if not all(map(is_plain, scalars)):
             return None
         row = [item for part in row if type(part) in (list, tuple) for item in part]
-    return levels if all(map(_is_plain, row)) else None
+    return levels if all(map(is_plain, row)) else None
 
 
 def _as_containers(value: Any, levels: list[str]) -> Any:
@@ -177,19 +177,19 @@ def _as_containers(value: Any, levels: list[str]) -> Any:
     return tuple(items) if levels[0] == "tuple" else items
 
 
-def _tag(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """JSON-ready copy in which what JSON does not know is ``{"__zn__": [name, content]}``."""
     kind = type(value)
     if value is None or kind in (str, int, float, bool):
         return value
     if kind is list:
-        return [_tag(item) for item in value]
+        return [to_json(item) for item in value]
     if kind is tuple:
-        return {_TAG: ["tuple", [_tag(item) for item in value]]}
+        return {_TAG: ["tuple", [to_json(item) for item in value]]}
     if kind is dict:
         if _TAG not in value and all(type(key) is str for key in value):
-            return {key: _tag(item) for key, item in value.items()}
-        return {_TAG: ["dict", [[_tag(key), _tag(item)] for key, item in value.items()]]}
+            return {key: to_json(item) for key, item in value.items()}
+        return {_TAG: ["dict", [[to_json(key), to_json(item)] for key, item in value.items()]]}
     if kind is complex:
         return {_TAG: ["complex", [value.real, value.imag]]}
     if isinstance(value, np.generic | np.ndarray):
@@ -203,18 +203,19 @@ def _tag(value: Any) -> Any:
     )
 
 
-def _untag(value: Any) -> Any:
+def from_json(value: Any) -> Any:
+    """Inverse of `to_json`."""
     if isinstance(value, list):
-        return [_untag(item) for item in value]
+        return [from_json(item) for item in value]
     if not isinstance(value, dict):
         return value
     if _TAG not in value:
-        return {key: _untag(item) for key, item in value.items()}
+        return {key: from_json(item) for key, item in value.items()}
     name, content = value[_TAG]
     if name == "tuple":
-        return tuple(_untag(item) for item in content)
+        return tuple(from_json(item) for item in content)
     if name == "dict":
-        return {_untag(key): _untag(item) for key, item in content}
+        return {from_json(key): from_json(item) for key, item in content}
     if name == "complex":
         return complex(*content)
     kind, detail, shape, stored_shape, data = content

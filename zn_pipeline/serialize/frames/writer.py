@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 from array import array
 from collections.abc import Iterable
-from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -19,6 +16,7 @@ from .layout import (
     FORMAT_VERSION,
     FRAME_RESULTS,
     N_ATOMS,
+    NESTING,
     OWN_GROUP,
     PARTICLES,
     PER_ATOM_KEYS,
@@ -32,6 +30,8 @@ from .layout import (
     private_path,
     public_path,
 )
+from .nesting import nesting_text
+from .sinks import FileSink, sync
 from .snapshot import EXTRAS, take_apart
 from .values import Stored, encode, freeze_constant
 
@@ -42,12 +42,13 @@ LIBVER: Final = ("v110", "v110")
 Encoded = tuple[Origin, str, Layout, Stored]
 
 
-class FramesWriter:
+class FramesWriter(FileSink):
     """Writes frames one by one into an H5MD file that ``znh5md.IO`` and `Frames` read.
 
     Frames are collected and written in blocks to ``.<name>.<token>.part`` beside the target, which
     takes the target's place in one step when the writer is closed. If the process dies or the
     ``with`` block raises, the target is as it was before. The same frames give the same bytes.
+    Lists within what is given to `extend` become groups, see `Frames.groups`.
 
     Parameters
     ----------
@@ -62,34 +63,15 @@ class FramesWriter:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
+        super().__init__(path)
         self._columns: dict[tuple[Origin, str, Storage, int], GrowingColumn] = {}
         self._paths: set[str] = set()
         self._n_atoms = array("q")
         self._written = 0
         self._buffered_bytes = 0
         self._boundary = ["none"] * 3
-        self._file: H5File | None = h5py.File(self._part, "x", libver=LIBVER)
+        self._file: H5File | None = h5py.File(self.part, "x", libver=LIBVER)
         _write_header(self._file)
-
-    def __len__(self) -> int:
-        return len(self._n_atoms)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
 
     def append(self, atoms: Atoms) -> None:
         """Add one frame; `atoms` is copied and may be changed afterwards.
@@ -110,35 +92,23 @@ class FramesWriter:
             self._column(origin, key, layout, stored).add(frame, layout, stored)
             self._buffered_bytes += len(stored) if isinstance(stored, str) else stored.nbytes
         self._n_atoms.append(n_atoms)
+        self._nesting.frames()
         if len(self) - self._written >= BUFFER_FRAMES or self._buffered_bytes >= BUFFER_BYTES:
             self._flush()
 
-    def extend(self, frames: Iterable[Atoms]) -> None:
-        """Add several frames, for instance a list, a generator or `Frames`."""
-        for atoms in frames:
-            self.append(atoms)
-
-    def close(self) -> None:
-        """Write what is buffered and put the file in the place of the target."""
+    def finish(self) -> None:
+        """Complete the part file and make sure it is on disk; a second call does nothing."""
         if self._file is None:
             return
-        try:
-            self._flush()
-            self._finish(self._file)
-            self._file.close()
-            _sync(self._part)
-            self._part.replace(self.path)
-        except BaseException:
-            self.discard()
-            raise
-        self._file = None
+        self._flush()
+        self._finish(self._file)
+        self._release()
+        sync(self.part)
 
-    def discard(self) -> None:
-        """Give up: remove what was written and leave the target as it is."""
+    def _release(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
-            self._part.unlink(missing_ok=True)
 
     def _open_file(self) -> H5File:
         if self._file is None:
@@ -215,12 +185,15 @@ class FramesWriter:
             track_times=False,
             **FILTERS,
         )
+        nesting = self._nesting.root()
+        if nesting is not None:
+            file.create_dataset(NESTING, data=nesting_text(nesting), track_times=False)
         schema = dump_schema(specs, len(self), block)
         file.create_dataset(SCHEMA, data=schema, track_times=False)
 
 
-def write_frames(path: str | os.PathLike[str], frames: Iterable[Atoms]) -> None:
-    """Write all frames to `path` at once; see `FramesWriter`."""
+def write_frames(path: str | os.PathLike[str], frames: Iterable[Any]) -> None:
+    """Write all frames to `path` at once, groups included; see `FramesWriter`."""
     with FramesWriter(path) as writer:
         writer.extend(frames)
 
@@ -236,12 +209,3 @@ def _write_header(file: H5File) -> None:
     own = file.create_group(OWN_GROUP)
     own.attrs["version"] = FORMAT_VERSION
     file.create_dataset(STEP, data=1, track_times=False)
-
-
-def _sync(path: Path) -> None:
-    """Make sure that the content is on disk before the file gets its name."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

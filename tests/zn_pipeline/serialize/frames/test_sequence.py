@@ -11,6 +11,7 @@ import pytest
 from ase import Atoms
 
 from zn_pipeline.serialize.frames import Frames, write_frames
+from zn_pipeline.serialize.frames import FramesOutput as Output
 
 
 @pytest.fixture(params=["file", "memory", "chain"])
@@ -129,11 +130,8 @@ def test_from_any(tmp_path: Path, frames: Frames, labelled):
         Frames.from_any(str(tmp_path / "b.h5"))
     )
     assert steps(Frames.from_any(iter(labelled(3)))) == [0, 1, 2]
-    with pytest.raises(
-        TypeError, match=r"frames must be .* received Atoms; put a single structure"
-    ):
-        Frames.from_any(Atoms("H"))
-    with pytest.raises(TypeError, match="received int"):
+    assert len(Frames.from_any(Atoms("H"))) == 1
+    with pytest.raises(TypeError, match=r"frames must be .* received int; give"):
         Frames.from_any(3)
 
 
@@ -162,9 +160,9 @@ def test_a_file_travels_as_its_path(tmp_path: Path, labelled):
     write_frames(tmp_path / "a.h5", labelled(50))
     frames = Frames.from_file(tmp_path / "a.h5")
     _ = frames[0]
-    make, (source, index) = frames.__reduce__()
+    make, (source, *view) = frames[3:].__reduce__()
     assert source.__reduce__()[1] == (tmp_path / "a.h5",)
-    assert len(make(source, index)) == 50
+    assert len(make(source, *view)) == 47
 
 
 def test_importing_loads_neither_ase_nor_h5py():
@@ -178,3 +176,92 @@ def test_importing_loads_neither_ase_nor_h5py():
 
 def test_repr(frames: Frames):
     assert repr(frames).startswith("<10 frames, ")
+
+
+@pytest.fixture
+def nested(labelled) -> list:
+    a, b, c, d, e, f = labelled(6)
+    return [[a, b], c, [d, [e, f]], []]
+
+
+def shape(frames: Frames) -> list:
+    return [
+        entry.info["step"] if isinstance(entry, Atoms) else shape(entry)
+        for entry in frames.entries()
+    ]
+
+
+NESTED = [[0, 1], 2, [3, [4, 5]], []]
+
+
+def test_groups(nested: list):
+    frames = Frames(nested)
+    assert shape(frames) == NESTED
+    assert [steps(group) for group in frames.groups()] == [[0, 1], [2], [3, 4, 5], []]
+    assert [group.name for group in frames.groups()] == ["0", "1", "2", "3"]
+    inner = list(frames.groups())[2]
+    assert [steps(group) for group in inner.groups()] == [[3], [4, 5]]
+    assert frames.name == ""
+    assert [len(group) for group in Frames(nested[0]).groups()] == [1, 1]
+
+
+def test_groups_survive_views_and_sums(nested: list):
+    frames = Frames(nested)
+    assert shape(frames[2:]) == [2, [3, [4, 5]]]
+    assert shape(frames[:-1]) == [[0, 1], 2, [3, [4]]]
+    assert shape(frames[[0, 1, 4, 5]]) == [[0, 1], [[4, 5]]]
+    assert shape(frames[::-1]) == [[[5, 4], 3], 2, [1, 0]]
+    assert shape(frames[2:][1:]) == [[3, [4, 5]]]
+    assert shape(list(frames.groups())[2][1:]) == [[4, 5]]
+    assert shape(frames + frames[:2]) == [*NESTED, [0, 1]]
+    assert shape((frames + frames)[3:9]) == [[3, [4, 5]], [0, 1], 2]
+    assert shape(frames + [nested[0]] + frames[2:3]) == [*NESTED, [0, 1], 2]  # noqa: RUF005
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.xyz"])
+def test_groups_survive_one_file_and_many(tmp_path: Path, nested: list, name: str):
+    Output(tmp_path / name).write(Frames(nested))
+    read = Frames(tmp_path / name)
+    assert shape(read) == NESTED
+    assert shape(read[2:]) == [2, [3, [4, 5]]]
+    together = Frames([tmp_path / name, [tmp_path / name, nested[1]]])
+    assert shape(together) == [NESTED, [NESTED, 2]]
+    assert [group.name for group in together.groups()] == [str(tmp_path / name), "1"]
+
+
+def test_groups_open_no_files(tmp_path: Path):
+    for name in ("a.xyz", "b.xyz"):
+        (tmp_path / name).write_text("this is no structure")
+    frames = Frames(tmp_path / "*.xyz")
+    assert [Path(group.name).name for group in frames.groups()] == ["a.xyz", "b.xyz"]
+    with pytest.raises(ValueError, match=r"a\.xyz must begin with its number of atoms"):
+        len(frames)
+
+
+def test_groups_reach_other_processes(nested: list):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(Frames.nesting, (Frames(nested)[2:],)) == Frames(nested)[2:].nesting()
+
+
+def test_origin(tmp_path: Path, labelled):
+    write_frames(tmp_path / "a.h5", labelled(4))
+    Output(tmp_path / "b.xyz").write(labelled(3))
+    frames = Frames([tmp_path / "a.h5", labelled(2), tmp_path / "b.xyz"])
+    places = [frames.origin(row) for row in (0, 3, 4, 5, 6, -1)]
+    a, b = (str(tmp_path / name) for name in ("a.h5", "b.xyz"))
+    assert places == [(a, 0), (a, 3), ("memory", 0), ("memory", 1), (b, 0), (b, 2)]
+    assert frames[::-1].origin(0) == (b, 2)
+    with pytest.raises(IndexError, match="index must be from -9 to 8, received 9"):
+        frames.origin(9)
+
+
+def test_results_are_arranged_as_the_input(nested: list):
+    def shape_of(entries) -> list:
+        return [x if isinstance(x, str | list) else shape_of(x) for x in entries]
+
+    frames = Frames(nested)
+    assert shape_of(frames.arrange("abcdef")) == [["a", "b"], "c", ["d", ["e", "f"]], []]
+    some = ["a", None, None, ["d", "D"], None, "f"]
+    assert shape_of(frames.arrange(some)) == [["a"], [["d", "D"], ["f"]], []]
+    with pytest.raises(ValueError, match="one for each frame, received fewer; give None"):
+        shape_of(frames.arrange("abc"))

@@ -1,5 +1,7 @@
 """Taking structures apart, and which results count."""
 
+import sys
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -84,3 +86,42 @@ def test_copies_share_nothing():
     twin.calc.results["forces"][:] = 1
     assert atoms.info == {"x": [1]}
     assert not atoms.calc.results["forces"].any()
+
+
+class Named(Atoms):
+    """Atoms with something that cannot be copied."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.stream = sys.stdout
+
+
+def test_copies_are_independent(random_frames):
+    for atoms in random_frames(6, 30):
+        text = repr([atoms.todict(), atoms.info, atoms.calc and atoms.calc.results])
+        twin = copy_frame(atoms)
+        twin.positions += 1
+        twin.cell[:] += 1
+        twin.pbc[:] = ~twin.pbc
+        twin.info.clear()
+        twin.set_celldisp(np.ones(3))
+        for constraint in twin.constraints:
+            constraint.index = [1]
+        if twin.calc:
+            twin.calc.results.clear()
+        assert repr([atoms.todict(), atoms.info, atoms.calc and atoms.calc.results]) == text
+        if atoms.calc:
+            atoms.calc.results.setdefault("energy", 1.0)
+            assert copy_frame(atoms).get_potential_energy() == atoms.calc.results["energy"]
+
+
+def test_atoms_of_other_classes():
+    atoms = Named("H", info={"x": [1]})
+    atoms.more = sys.stdout
+    twin = copy_frame(atoms)
+    twin.info["x"].append(2)
+    assert type(twin) is Named
+    assert atoms.info == {"x": [1]}
+    plain = Atoms("H")
+    plain.more = sys.stdout
+    assert copy_frame(plain) == plain
