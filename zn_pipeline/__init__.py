@@ -23,6 +23,7 @@ import typing
 from zn_pipeline.errors import BuildError as BuildError
 from zn_pipeline.errors import BusyError as BusyError
 from zn_pipeline.errors import DataMissingError as DataMissingError
+from zn_pipeline.errors import MapFailedError as MapFailedError
 from zn_pipeline.errors import MissingExtraError as MissingExtraError
 from zn_pipeline.errors import NodeFailedError as NodeFailedError
 from zn_pipeline.errors import NodeNotFoundError as NodeNotFoundError
@@ -54,11 +55,20 @@ from zn_pipeline.store.source import from_rev as from_rev
 
 if typing.TYPE_CHECKING:
     from zn_pipeline import testing as testing
+    from zn_pipeline.items.evaluate import Evaluate as Evaluate
+    from zn_pipeline.items.map import map_items as map
+    from zn_pipeline.items.records import Failure as Failure
+    from zn_pipeline.items.results import MapResults as MapResults
+    from zn_pipeline.items.results import MapValues as MapValues
     from zn_pipeline.serialize.frames import Frames as Frames
     from zn_pipeline.serialize.frames import FramesWriter as FramesWriter
     from zn_pipeline.serialize.frames import write_frames as write_frames
 
 _LAZY = {
+    "Evaluate": "zn_pipeline.items.evaluate",
+    "Failure": "zn_pipeline.items.records",
+    "MapResults": "zn_pipeline.items.results",
+    "MapValues": "zn_pipeline.items.results",
     "Frames": "zn_pipeline.serialize.frames",
     "FramesWriter": "zn_pipeline.serialize.frames",
     "write_frames": "zn_pipeline.serialize.frames",
@@ -68,6 +78,8 @@ _LAZY = {
 def __getattr__(name: str) -> typing.Any:
     if name == "testing":
         return importlib.import_module("zn_pipeline.testing")
+    if name == "map":
+        return importlib.import_module("zn_pipeline.items.map").map_items
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'zn_pipeline' has no attribute {name!r}")
@@ -79,8 +91,13 @@ __all__ = [
     "BusyError",
     "DaskExecutor",
     "DataMissingError",
+    "Evaluate",
+    "Failure",
     "Frames",
     "FramesWriter",
+    "MapFailedError",
+    "MapResults",
+    "MapValues",
     "MissingExtraError",
     "Node",
     "NodeFailedError",
@@ -97,6 +114,7 @@ __all__ = [
     "deps",
     "deps_path",
     "from_rev",
+    "map",
     "metrics",
     "metrics_path",
     "nwd",

@@ -13,6 +13,12 @@ GRAPH_FILE = "graph.json"
 DVC_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
 PARAMS_FILE = "params.yaml"
+POOLS_FILE = "pools.toml"
+"""At the root of a project: where work runs."""
+
+FAILED_ITEMS_FILE = "failures.jsonl"
+"""In a work dir: the items of the node's maps that failed, and why, one JSON object a line."""
+
 LOG_FILE = "node.log"
 
 _VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")

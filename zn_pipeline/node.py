@@ -63,6 +63,7 @@ class NodeState:
     source: ValueSource | None = None
     scratch: Path | None = None
     temporary: Path | None = None
+    cpus: int = 1
     report: Callable[[int, int], None] | None = None
 
 
@@ -161,15 +162,29 @@ class Node(metaclass=NodeMeta):
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def map(self, func: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-        """Return ``[func(item) for item in items]`` and show the progress."""
-        todo = list(items)
-        done: list[Any] = []
-        for count, item in enumerate(todo):
-            self.progress(count, len(todo))
-            done.append(func(item))
-        self.progress(len(todo), len(todo))
-        return done
+    def map(self, func: Any, items: Iterable[Any], **options: Any) -> Any:
+        """Apply a function to every item; what was computed before is read from the item store.
+
+        Parameters
+        ----------
+        func, items, options : see :func:`zn_pipeline.map`
+
+        Returns
+        -------
+        MapResults or MapValues
+            The outputs in the order of the items; ``failures`` and ``report`` say what became of
+            each.
+        """
+        from zn_pipeline.items.map import map_items  # noqa: PLC0415
+
+        state = _state(self)
+        mine = {
+            "name": state.stage or self.__dict__.get("name") or type(self).__name__,
+            "processes": state.cpus,
+            "progress": self.progress,
+            "failures_out": self.nwd,
+        }
+        return map_items(func, items, **{**mine, **options})
 
     def progress(self, done: int, total: int) -> None:
         """Tell the display how far ``run`` is."""

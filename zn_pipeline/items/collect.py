@@ -1,0 +1,151 @@
+"""The outputs of a map: from records in the store to structures in memory or in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, cast
+
+from ase import Atoms
+
+from zn_pipeline.items.results import MapResults, MapValues
+from zn_pipeline.items.run import MapRun
+from zn_pipeline.items.visible import complete
+from zn_pipeline.serialize.frames import Frames
+from zn_pipeline.serialize.frames.nesting import NestingRecorder
+from zn_pipeline.serialize.frames.outputs import FramesOutput
+from zn_pipeline.serialize.frames.sources import ListSource
+
+CHUNK = 1000
+
+
+def collect(
+    run: MapRun, *, out: Any = None, tags: Mapping[str, Any] | None = None
+) -> MapResults | MapValues:
+    """Return the outputs of a run, in the order of its input.
+
+    Parameters
+    ----------
+    run : after it was executed
+    out : where structures go; None for memory
+    tags : entries for ``Atoms.info`` of each output
+    """
+    outputs = _Outputs(run, dict(tags or {}))
+    facts = {"failures": run.failures(), "report": run.report()}
+    if out is not None:
+        target = out if isinstance(out, FramesOutput) else FramesOutput(out)
+        # What failed or is pending has no key of its own in the list: the files are then not
+        # current once it has a result.
+        keys = [key if place else b"" for key, place in zip(run.keys, run.places, strict=True)]
+        if not target.is_current(keys):
+            target.write(outputs.arranged(), keys)
+        return MapResults.of(target.frames(), partial(_rows_of, outputs), **facts)
+    values = list(outputs.each())
+    if all(_is_structures(value) for value in values) and (
+        run.items.of_structures or any(value is not None for value in values)
+    ):
+        frames: list[Atoms] = []
+        recorder = NestingRecorder()
+        _gather(outputs.arrange(values), frames, recorder)
+        source = ListSource(frames, recorder.root())
+        return MapResults.of(Frames.from_source(source), outputs.rows(values), **facts)
+    rows = [row for row, value in enumerate(values) if value is not None]
+    return MapValues([values[row] for row in rows], rows, **facts)
+
+
+def _is_structures(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(member, Atoms) for member in cast("list[Any]", value))
+    return value is None or isinstance(value, Atoms)
+
+
+def _gather(entries: Iterable[Any], frames: list[Atoms], recorder: NestingRecorder) -> None:
+    for entry in entries:
+        if isinstance(entry, Atoms):
+            frames.append(entry)
+            recorder.frames()
+            continue
+        recorder.begin()
+        _gather(entry, frames, recorder)
+        recorder.end()
+
+
+def _rows_of(outputs: _Outputs) -> list[int]:
+    return outputs.rows(outputs.each())
+
+
+class _Outputs:
+    """Outputs of the rows of a run; of several settings, a list of those of all."""
+
+    def __init__(self, run: MapRun, tags: dict[str, Any]) -> None:
+        self._run = run
+        self._tags = tags
+        self._variants = len(run.call.variants)
+
+    def each(self) -> Iterator[Any]:
+        """Yield the output of each row, None where there is none."""
+        run, variants = self._run, self._variants
+        for begin in range(0, len(run.items), CHUNK):
+            rows = range(begin, min(begin + CHUNK, len(run.items)))
+            units = range(rows.start * variants, rows.stop * variants)
+            places = [run.places[unit] for unit in units]
+            found = iter(run.store.read_many([place for place in places if place is not None]))
+            items = run.items.read(rows) if self._needs_items(units) else [None] * len(rows)
+            values = [
+                None if place is None else self._finished(unit, next(found), items)
+                for unit, place in zip(units, places, strict=True)
+            ]
+            if variants == 1:
+                yield from values
+                continue
+            for at in range(0, len(values), variants):
+                yield _joined(values[at : at + variants])
+
+    def _needs_items(self, units: range) -> bool:
+        chains = self._run.chains
+        return any(
+            step.reads != "all" for steps in self._run.call.variants for step in steps
+        ) or any(unit in chains for unit in units)
+
+    def _finished(self, unit: int, value: Any, items: list[Any]) -> Any:
+        """Give an output what its function did not get to see, and the tags."""
+        run = self._run
+        steps = run.call.variants[unit % self._variants]
+        before = items[run.row(unit) % CHUNK]
+        for place, step in zip(run.chains.get(unit, ()), steps, strict=False):
+            before = complete(run.store.read(place), before, step.reads)
+        reached = len(run.chains.get(unit, ()))
+        value = complete(value, before, steps[reached].reads)
+        if self._tags:
+            for member in value if isinstance(value, list) else [value]:
+                if isinstance(member, Atoms):
+                    member.info.update(self._tags)
+        return value
+
+    def arrange(self, values: Iterable[Any]) -> Iterator[Any]:
+        """Yield the outputs in the groups of the input."""
+        frames = self._run.items.frames
+        if frames is not None:
+            yield from frames.arrange(values)
+        else:
+            yield from (value for value in values if value is not None)
+
+    def arranged(self) -> Iterator[Any]:
+        """Yield all outputs in the groups of the input, read when they are asked for."""
+        return self.arrange(self.each())
+
+    def rows(self, values: Iterable[Any]) -> list[int]:
+        """Return the row of each single structure."""
+        return [
+            row
+            for row, value in enumerate(values)
+            for _ in range(0 if value is None else len(value) if isinstance(value, list) else 1)
+        ]
+
+
+def _joined(values: list[Any]) -> list[Any]:
+    """Return the outputs of all settings as one list."""
+    joined: list[Any] = []
+    for value in values:
+        joined.extend(value if isinstance(value, list) else [] if value is None else [value])
+    return joined
