@@ -21,6 +21,7 @@ from zn_pipeline.naming import (
     DVC_FILE,
     GRAPH_FILE,
     PARAMS_FILE,
+    POOLS_FILE,
     WORK_ROOT,
     NameRegistry,
     check_name,
@@ -217,6 +218,7 @@ class Project:
         targets: Iterable[str] = (),
         *,
         executor: Executor | None = None,
+        pool: str | None = None,
         display: Display | None = None,
         quiet: bool = False,
         force: bool = False,
@@ -228,7 +230,9 @@ class Project:
         Parameters
         ----------
         targets : nodes to run with all that they depend on; all if none is given
-        executor : where nodes run; :class:`DaskExecutor` with one worker per core if not given
+        executor : where nodes run; if not given, in the pools that ``pools.toml`` assigns them to,
+            else on this machine by :class:`DaskExecutor` with one worker per core
+        pool : pool of ``pools.toml`` for the nodes that no pattern there names
         display : shows the run; nodes and their progress on standard error if not given
         quiet : show nothing
         force : run nodes even if they are up to date
@@ -255,7 +259,7 @@ class Project:
             display = LiveDisplay(session.repository.tmp)
         report = session.repro(
             targets,
-            executor or DaskExecutor(),
+            executor or self._executor(pool),
             display,
             force=force,
             keep_going=keep_going,
@@ -264,6 +268,15 @@ class Project:
         if check and not report.ok:
             raise NodeFailedError(describe_failures(report))
         return report
+
+    def _executor(self, pool: str | None) -> Executor:
+        if pool is None and not (self.root / POOLS_FILE).exists():
+            return DaskExecutor()
+        from zn_pipeline.execute.pools import PoolExecutor  # noqa: PLC0415
+        from zn_pipeline.queues.pools import read_pools  # noqa: PLC0415
+
+        pools = read_pools(self.root)
+        return PoolExecutor(pools, None if pool is None else pools.pool(pool))
 
     def _session(self, records: list[NodeRecord]) -> Session:
         own = {r.name: Stage.from_entry(r.name, stage_entry(r, self.params_file)) for r in records}

@@ -159,6 +159,7 @@ class Task:
     root, tmp : project's root, and folder for records and scratch
     outs : paths that must exist afterwards, from the root
     cpus : slots that the node takes
+    gpus, memory_gib : what else it demands
     walltime_minutes : the node fails if it runs longer; None for no limit
     kind : class of the node; nodes of one class are taken to last about as long
     """
@@ -172,6 +173,8 @@ class Task:
     cpus: int = 1
     kind: str = ""
     walltime_minutes: float | None = None
+    gpus: int = 0
+    memory_gib: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from zn_pipeline.cli import build, explain, init, listing, nodes, repro, run, show, status
+from zn_pipeline.cli import build, explain, init, listing, nodes, repro, run, show, status, store
 from zn_pipeline.errors import PipelineError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("explain")(explain.explain)
 app.command("list")(listing.list_nodes)
 app.command("show")(show.show)
 app.command("nodes")(nodes.nodes)
+app.add_typer(store.app)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from zn_pipeline.errors import PipelineError
 from zn_pipeline.execute.dask_worker import end_worker
+from zn_pipeline.execute.devices import VISIBLE, Devices
 from zn_pipeline.execute.worker import mark_failed, read_record, run_task
 from zn_pipeline.records import StageResult, Task
 from zn_pipeline.store.source import workspace
@@ -59,6 +60,7 @@ class _Worker:
     tasks: list[Task] = dataclasses.field(default_factory=list[Task])
     since: float = 0.0
     slots: int = 0
+    devices: tuple[str, ...] = ()
     ready: bool = False
     served: Any = None
 
@@ -91,6 +93,7 @@ class DaskExecutor:
         self._stillborn = 0
         self._kept = False
         self._codes: dict[str, str] = {}
+        self._devices = Devices()
 
     def __enter__(self) -> Self:
         """Keep the workers from one run to the next, and with them what they have compiled."""
@@ -172,6 +175,7 @@ class DaskExecutor:
             return
         for worker in [worker for worker in self._workers if worker.tasks]:
             self._workers.remove(worker)
+            self._devices.give_back(worker.devices)
             worker.inbox.put(None)
             _end(worker.process)
 
@@ -184,6 +188,7 @@ class DaskExecutor:
         for worker in self._workers:
             _end(worker.process)
         self._workers.clear()
+        self._devices = Devices()
         if self._cluster is not None:
             self._cluster.close(timeout=5)
         self._client = self._cluster = None
@@ -194,15 +199,18 @@ class DaskExecutor:
             demand = min(self._queue[0].cpus, self.n_workers)
             if free < demand:
                 return
-            worker = next((w for w in self._workers if not w.tasks), None) or self._spawn()
-            self._send(worker, self._next_batch(), demand)
+            devices = self._devices.take(self._queue[0].gpus)
+            if devices is None:
+                return
+            worker = next((w for w in self._workers if not (w.tasks or devices)), None)
+            self._send(worker or self._spawn(devices), self._next_batch(), demand)
 
     def _next_batch(self) -> list[Task]:
         """Return the next task, with more of its class if these are known to be short."""
         first = self._queue.popleft()
         batch = [first]
         seconds = self._seconds.get(first.kind)
-        if seconds is None or first.cpus > 1 or first.walltime_minutes is not None:
+        if seconds is None or first.cpus > 1 or first.gpus or first.walltime_minutes:
             return batch
         fair = -(-(len(self._queue) + 1) // (2 * self.n_workers))
         size = min(MAX_BATCH, fair, int(BATCH_SECONDS / max(seconds, 1e-4)))
@@ -214,13 +222,15 @@ class DaskExecutor:
         worker.tasks, worker.slots, worker.since = batch, slots, time.monotonic()
         worker.inbox.put(batch)
 
-    def _spawn(self) -> _Worker:
+    def _spawn(self, devices: tuple[str, ...] = ()) -> _Worker:
         self._count += 1
         name = f"worker-{self._count}"
         command = [sys.executable, "-P", "-m", "zn_pipeline.execute.dask_worker"]
         environment = dict(os.environ)
         cores = os.cpu_count() or 1
         environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // self.n_workers)))
+        if devices:
+            environment[VISIBLE] = ",".join(devices)
         with Path(self._tmp, "workers.log").open("ab") as log:
             process = subprocess.Popen(
                 [*command, self._cluster.scheduler_address, name, self._tmp],
@@ -231,7 +241,7 @@ class DaskExecutor:
                 stderr=log,
                 start_new_session=True,
             )
-        worker = _Worker(name, process, queue.SimpleQueue())
+        worker = _Worker(name, process, queue.SimpleQueue(), devices=devices)
         self._workers.append(worker)
         arguments = (worker, self._client, self._ended)
         threading.Thread(target=_attend, args=arguments, daemon=True).start()
@@ -248,6 +258,11 @@ class DaskExecutor:
                 worker.process.wait(1)  # a lost connection comes before the end of its process
             return self._bury(worker, batch, f"{type(results).__name__}: {results}")
         self._learn(batch, results)
+        if worker.devices:  # the next node finds GPUs that nobody holds
+            self._workers.remove(worker)
+            worker.inbox.put(None)
+            _end(worker.process)
+            self._devices.give_back(worker.devices)
         return results
 
     def _learn(self, batch: list[Task], results: list[StageResult]) -> None:
@@ -296,6 +311,7 @@ class DaskExecutor:
             )
         if worker in self._workers:
             self._workers.remove(worker)
+            self._devices.give_back(worker.devices)
         results: list[StageResult] = []
         failed = False
         for task in batch:

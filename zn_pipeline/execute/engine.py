@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import cast
 
 from zn_pipeline.errors import BusyError, PipelineError
@@ -68,13 +69,17 @@ class Engine:
         self._stop = False
 
     def run(
-        self, names: Iterable[str], *, force: bool = False, keep_going: bool = True
+        self,
+        names: Iterable[str],
+        *,
+        force: bool | AbstractSet[str] = False,
+        keep_going: bool = True,
     ) -> RunReport:
         """Settle the named stages; each must come with all that it depends on.
 
         Parameters
         ----------
-        force : run stages even if they are up to date
+        force : run stages even if they are up to date; all, or those that are named
         keep_going : after a failure, go on with what does not depend on it
         """
         start = time.perf_counter()
@@ -87,7 +92,9 @@ class Engine:
         try:
             while True:
                 while self._ready:
-                    self._decide(self._ready.popleft(), chosen, force=force)
+                    name = self._ready.popleft()
+                    forced = force if isinstance(force, bool) else name in force
+                    self._decide(name, chosen, force=forced)
                 if not self._pending:
                     break
                 for result in self._results():
@@ -245,6 +252,8 @@ class Engine:
             outs=tuple(stage.outs),
             cpus=demand.cpus,
             walltime_minutes=demand.walltime_minutes,
+            gpus=demand.gpus,
+            memory_gib=demand.memory_gib,
             kind=str(entry["class"]),
         )
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +21,7 @@ from zn_pipeline.execute.staleness import Inputs, outputs_in_place, reasons
 from zn_pipeline.execute.worker import FAILURE_FILE
 from zn_pipeline.fingerprint.code import code_digest, target_digest
 from zn_pipeline.fingerprint.values import short
-from zn_pipeline.naming import GRAPH_FILE, LOCK_FILE, normalise, work_dir
+from zn_pipeline.naming import FAILED_ITEMS_FILE, GRAPH_FILE, LOCK_FILE, normalise, work_dir
 from zn_pipeline.records import Json, RunReport, StageReport, Status, Task
 from zn_pipeline.resources import Resources
 from zn_pipeline.serialize.dvc_yaml import graph_text_of
@@ -128,6 +129,15 @@ class Session:
         """Return what the class of each node demands."""
         return {n: import_class(entry["class"]).resources for n, entry in self.graph.items()}
 
+    def with_failed_items(self) -> list[str]:
+        """Return the nodes whose maps left failed items behind."""
+        source = Source(workspace(self.root))
+        return [
+            name
+            for name in self.graph
+            if (self.root / source.work_dir(name) / FAILED_ITEMS_FILE).exists()
+        ]
+
     def _inputs(self) -> Inputs:
         return Inputs(self.root, self.stages, self.graph, self.state)
 
@@ -137,7 +147,7 @@ class Session:
         executor: Executor,
         display: Display | None = None,
         *,
-        force: bool = False,
+        force: bool | AbstractSet[str] = False,
         keep_going: bool = True,
         resources: Mapping[str, Resources] | None = None,
     ) -> RunReport:

@@ -77,6 +77,7 @@ def _run_node(task: Task, root: Path) -> None:
     source = Source(workspace(root))
     node = source.node(task.name)
     state = state_of(node)
+    state.cpus = task.cpus
     state.scratch = Path(task.tmp) / "scratch" / task.key
     state.report = _reporter(Path(task.tmp) / "progress" / task.name)
     node.run()
