@@ -3,13 +3,22 @@
 Every name below is ``nodes.<Name>`` and is imported when it is first used.
 
 ============  ==========================================================================
-structures    BuildConformers, PackBox, BuildBulk, BuildSurface, RattleStructures,
-              StrainStructures, LoadFrames, SplitFrames
-reference     LabelFrames; specs Emt, LennardJones, Xtb, AseCalculator
-selection     SelectRandom, SelectUniform, SelectFarthestPoints; spec DistanceHistogram
+structures    BuildConformers, PackBox, BuildIsolatedAtoms, BuildDimers, BuildBulk,
+              BuildSupercells, BuildSurface, BuildSurfaces, BuildVacancies, BuildAntisites,
+              BuildInterstitials, BuildRandomCrystals, RattleStructures, StrainStructures,
+              SampleNormalModes, BuildPhononDisplacements, FitPhonons, MinimaHopping,
+              LoadFrames, SplitFrames
+reference     LabelFrames; specs Emt, LennardJones, Xtb, Gpaw, Cp2k, QuantumEspresso, Orca, Vasp,
+              Committee, AseCalculator
+selection     DescribeFrames, SelectRandom, SelectUniform, SelectByIndex, SelectByFunction,
+              SelectFarthestPoints, SelectCUR, SelectFlatHistogram, SelectConvexHull;
+              specs GaussianMoments, Soap, DistanceHistogram, StoredFeatures, Predicate
 training      TrainPotential
-dynamics      JaxMD
-analysis      EvaluatePotential, PlotParity, PlotLearningCurve
+dynamics      JaxMD, AseMD, RunMD; specs Verlet, Langevin, VelocityRescaling, BerendsenNPT,
+              MtkNPT, NotFinite, MaxTemperature, MaxForce, MinDistance, EnergyDrop,
+              EnergyJump, MaxUncertainty
+relaxation    RelaxStructures, NudgedElasticBand, Relax, RelaxBand
+analysis      EvaluatePotential, ErrorTable, PlotParity, PlotLearningCurve
 ============  ==========================================================================
 
 A node checks its inputs, calls plain array code in ``nodes.numerics`` and keeps the result.

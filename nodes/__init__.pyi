@@ -1,40 +1,124 @@
+from .analysis.error_table import ErrorTable
 from .analysis.evaluation import EvaluatePotential
 from .analysis.learning_curve import PlotLearningCurve
 from .analysis.parity import PlotParity
+from .dynamics.ase_dynamics import AseMD
+from .dynamics.checks import (
+    EnergyDrop,
+    EnergyJump,
+    MaxForce,
+    MaxTemperature,
+    MaxUncertainty,
+    MinDistance,
+    NotFinite,
+)
+from .dynamics.integrators import BerendsenNPT, Langevin, MtkNPT, VelocityRescaling, Verlet
 from .dynamics.molecular_dynamics import JaxMD
+from .dynamics.trajectory import RunMD
 from .reference.calculators import AseCalculator, Emt, LennardJones, Xtb
+from .reference.committee import Committee
+from .reference.cp2k import Cp2k
+from .reference.espresso import QuantumEspresso
+from .reference.gpaw import Gpaw
 from .reference.labelling import LabelFrames
-from .selection.features import DistanceHistogram
+from .reference.orca import Orca
+from .reference.vasp import Vasp
+from .relaxation.band import RelaxBand
+from .relaxation.elastic_band import NudgedElasticBand
+from .relaxation.relax import Relax
+from .relaxation.structures import RelaxStructures
+from .selection.cur import SelectCUR
+from .selection.describing import DescribeFrames
+from .selection.distribution import SelectConvexHull, SelectFlatHistogram
+from .selection.features import DistanceHistogram, GaussianMoments, StoredFeatures
+from .selection.rules import Predicate, SelectByFunction, SelectByIndex
+from .selection.soap import Soap
 from .selection.subsets import SelectFarthestPoints, SelectRandom, SelectUniform
 from .structures.conformers import BuildConformers
 from .structures.crystals import BuildBulk, BuildSurface
+from .structures.defects import BuildAntisites, BuildVacancies
 from .structures.deformation import RattleStructures, StrainStructures
+from .structures.dimers import BuildDimers, BuildIsolatedAtoms
 from .structures.files import LoadFrames
+from .structures.interstitials import BuildInterstitials
+from .structures.minima_hopping import MinimaHopping
+from .structures.normal_modes import SampleNormalModes
 from .structures.packing import PackBox
+from .structures.phonons import BuildPhononDisplacements, FitPhonons
+from .structures.random_crystals import BuildRandomCrystals
 from .structures.splitting import SplitFrames
+from .structures.supercells import BuildSupercells
+from .structures.surfaces import BuildSurfaces
 from .training.potential import TrainPotential
 
 __all__ = [
     "AseCalculator",
+    "AseMD",
+    "BerendsenNPT",
+    "BuildAntisites",
     "BuildBulk",
     "BuildConformers",
+    "BuildDimers",
+    "BuildInterstitials",
+    "BuildIsolatedAtoms",
+    "BuildPhononDisplacements",
+    "BuildRandomCrystals",
+    "BuildSupercells",
     "BuildSurface",
+    "BuildSurfaces",
+    "BuildVacancies",
+    "Committee",
+    "Cp2k",
+    "DescribeFrames",
     "DistanceHistogram",
     "Emt",
+    "EnergyDrop",
+    "EnergyJump",
+    "ErrorTable",
     "EvaluatePotential",
+    "FitPhonons",
+    "GaussianMoments",
+    "Gpaw",
     "JaxMD",
     "LabelFrames",
+    "Langevin",
     "LennardJones",
     "LoadFrames",
+    "MaxForce",
+    "MaxTemperature",
+    "MaxUncertainty",
+    "MinDistance",
+    "MinimaHopping",
+    "MtkNPT",
+    "NotFinite",
+    "NudgedElasticBand",
+    "Orca",
     "PackBox",
     "PlotLearningCurve",
     "PlotParity",
+    "Predicate",
+    "QuantumEspresso",
     "RattleStructures",
+    "Relax",
+    "RelaxBand",
+    "RelaxStructures",
+    "RunMD",
+    "SampleNormalModes",
+    "SelectByFunction",
+    "SelectByIndex",
+    "SelectCUR",
+    "SelectConvexHull",
     "SelectFarthestPoints",
+    "SelectFlatHistogram",
     "SelectRandom",
     "SelectUniform",
+    "Soap",
     "SplitFrames",
+    "StoredFeatures",
     "StrainStructures",
     "TrainPotential",
+    "Vasp",
+    "VelocityRescaling",
+    "Verlet",
     "Xtb",
 ]

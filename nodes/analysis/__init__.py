@@ -1,6 +1,7 @@
 """Nodes that judge models.
 
 EvaluatePotential   errors of a model on labelled structures, with confidence intervals
+ErrorTable          errors of any properties by category of structures, with plots
 PlotParity          predicted against reference values: image, web page, table
 PlotLearningCurve   errors against the size of the training set
 """

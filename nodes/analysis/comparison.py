@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-__all__ = ["Comparison", "compared_values"]
+__all__ = ["Comparison", "check_same_structures", "compared_values", "shown_rows"]
 
 PROPERTIES = {"energy": "eV/atom", "forces": "eV/Angstrom", "stress": "eV/Angstrom^3"}
 
@@ -19,8 +19,8 @@ class Comparison:
 
     Attributes
     ----------
-    name, unit : ``"energy"`` per atom in eV/atom, ``"forces"`` by component in eV/Angstrom or
-        ``"stress"`` by component in eV/Angstrom^3
+    name, unit : e.g. ``"energy"`` per atom in eV/atom, ``"forces"`` by component in eV/Angstrom
+        or ``"stress"`` by component in eV/Angstrom^3
     reference, predicted : shape (n_values,), in `unit`
     frame : shape (n_values,), row of the structure that the value belongs to
     """
@@ -42,17 +42,7 @@ def compared_values(reference: Sequence[Atoms], predicted: Sequence[Atoms]) -> l
         property.
     """
     expected, found = list(reference), list(predicted)
-    if len(expected) != len(found) or not expected:
-        raise ValueError(
-            "reference and predicted must be lists of the same structures, at least one, "
-            f"received {len(expected)} and {len(found)} structures"
-        )
-    for row, (one, other) in enumerate(zip(expected, found, strict=True)):
-        if not _is_same_structure(one, other):
-            raise ValueError(
-                "reference and predicted must hold the same structures in the same order, "
-                f"received different structures in row {row}"
-            )
+    check_same_structures(expected, found)
     comparisons = [
         _comparison(name, expected, found)
         for name in PROPERTIES
@@ -64,6 +54,35 @@ def compared_values(reference: Sequence[Atoms], predicted: Sequence[Atoms]) -> l
             "label the structures first"
         )
     return comparisons
+
+
+def check_same_structures(reference: Sequence[Atoms], predicted: Sequence[Atoms]) -> None:
+    """Raise ValueError unless both lists hold the same structures, at least one, in one order."""
+    if len(reference) != len(predicted) or not reference:
+        raise ValueError(
+            "reference and predicted must be lists of the same structures, at least one, "
+            f"received {len(reference)} and {len(predicted)} structures"
+        )
+    for row, (one, other) in enumerate(zip(reference, predicted, strict=True)):
+        if not _is_same_structure(one, other):
+            raise ValueError(
+                "reference and predicted must hold the same structures in the same order, "
+                f"received different structures in row {row}"
+            )
+
+
+def shown_rows(one: Comparison, max_points: int) -> NDArray[np.int64]:
+    """Choose values to draw: one half the worst errors, the rest evenly spaced; ascending."""
+    from nodes.numerics.selection import uniform_rows
+
+    n_values = len(one.frame)
+    if n_values <= max_points:
+        return np.arange(n_values)
+    order = np.argsort(-np.abs(one.predicted - one.reference), kind="stable")
+    n_worst = (max_points + 1) // 2
+    rest = np.sort(order[n_worst:])
+    even = rest[uniform_rows(len(rest), max_points - n_worst)] if max_points > n_worst else []
+    return np.sort(np.concatenate([order[:n_worst], even])).astype(np.int64)
 
 
 def _comparison(name: str, expected: Sequence[Atoms], found: Sequence[Atoms]) -> Comparison:

@@ -9,7 +9,6 @@ from ase import Atoms
 import zn_pipeline as zn
 from nodes.analysis.comparison import Comparison, compared_values
 from nodes.interfaces import HasCalculator, HasPredictions
-from nodes.labels import Labeller, raise_first_failure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +40,7 @@ class EvaluatePotential(zn.Node):
     ------
     ValueError
         If the structures carry no labels.
-    LabellingError
+    MapFailedError
         If the model fails for a structure.
     """
 
@@ -65,8 +64,8 @@ class EvaluatePotential(zn.Node):
             row["property"]: {k: v for k, v in row.items() if k != "property"} for row in rows
         }
 
-    def _predicted(self, structures: Sequence[Atoms]) -> list[Atoms]:
-        """Return the structures with the model's results."""
+    def _predicted(self, structures: Sequence[Atoms]) -> Any:
+        """Return the structures with the model's results; a trained model takes all at once."""
         if isinstance(self.model, HasPredictions):
             return self.model.predict(structures)
         known = self.model.get_calculator().implemented_properties
@@ -75,10 +74,8 @@ class EvaluatePotential(zn.Node):
         )
         wanted = ("energy", "forces", *(["stress"] if has_stress else []))
         wanted += ("energy_std", "forces_std")
-        labeller = Labeller(self.model, tuple(name for name in wanted if name in known))
-        outcomes = self.map(labeller, structures)
-        raise_first_failure(structures, outcomes)
-        return outcomes
+        evaluate = zn.Evaluate(self.model, tuple(name for name in wanted if name in known))
+        return self.map(evaluate, structures)
 
     def _row(self, comparison: Comparison) -> dict[str, Any]:
         """Return one row of the table of errors."""

@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 
 import zn_pipeline as zn
-from nodes.analysis.comparison import Comparison, compared_values
+from nodes.analysis.comparison import Comparison, compared_values, shown_rows
 from nodes.analysis.webpage import parity_page
 from nodes.extras import require
 
@@ -68,26 +68,12 @@ class PlotParity(zn.Node):
         if self.max_points < 1:
             raise ValueError(f"max_points must be at least 1, received {self.max_points}")
         comparisons = compared_values(self.reference, self.predicted)
-        shown = [_shown_rows(one, self.max_points) for one in comparisons]
+        shown = [shown_rows(one, self.max_points) for one in comparisons]
         _write_image(Path(self.image), comparisons, shown, self.title)
         page = parity_page(comparisons, shown, title=self.title)
         Path(self.page).write_text(page, encoding="utf-8")
         self.energy = _table("energy", comparisons, shown)
         self.forces = _table("forces", comparisons, shown)
-
-
-def _shown_rows(one: Comparison, max_points: int) -> np.ndarray:
-    """Choose values to draw: one half the worst errors, the rest evenly spaced; ascending."""
-    from nodes.numerics.selection import uniform_rows
-
-    n_values = len(one.frame)
-    if n_values <= max_points:
-        return np.arange(n_values)
-    order = np.argsort(-np.abs(one.predicted - one.reference), kind="stable")
-    n_worst = (max_points + 1) // 2
-    rest = np.sort(order[n_worst:])
-    even = rest[uniform_rows(len(rest), max_points - n_worst)] if max_points > n_worst else []
-    return np.sort(np.concatenate([order[:n_worst], even])).astype(np.int64)
 
 
 def _table(

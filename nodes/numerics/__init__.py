@@ -4,6 +4,12 @@ Nothing here knows of nodes, graphs or files of frames. The map, from the ground
 
     units         physical constants in eV, Angstrom, atomic mass units
     elements      masses and covalent radii by atomic number
+    multiplicities
+                  ground-state spins of free atoms
+    lattices      short bases and nearly cubic supercells; on them stand voids,
+    voids, crystal_symmetry, random_crystals
+                  the empty space of crystals, their rotations, random ones
+    normal_modes  harmonic vibrations of molecules and crystals
     structures    Structure, the seam to the outside: plain NumPy arrays
     storage       atomic npz and JSON files of nested arrays
     selftest      check_backend(): is this build of JAX to be trusted?
@@ -11,7 +17,10 @@ Nothing here knows of nodes, graphs or files of frames. The map, from the ground
     potentials/   EnergyModel: Gaussian moments, shallow ensemble, corrections
     fit/          fit(): from labelled structures to parameters, resumable
     md/           run_md(): NVE and Langevin dynamics in one compiled loop
-    selection     which structures to label next
+    selection     which structures to label next: farthest points, even spacing, chance
+    selection_leverage, histogram, hull
+                  the same by leverage scores, flat histograms, the lower convex hull
+    descriptors   features of atoms without a trained model
     statistics    error measures and their uncertainties
 
 Packages import only packages above them in this list. JAX is imported here and nowhere else

@@ -5,8 +5,9 @@ Every function returns exactly the number of distinct rows that was asked for, o
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import KDTree
 
-__all__ = ["farthest_point", "random_rows", "uniform_rows"]
+__all__ = ["farthest_point", "random_rows", "rows_present", "uniform_rows"]
 
 
 def farthest_point(
@@ -17,7 +18,8 @@ def farthest_point(
     Each step takes :math:`\arg\max_i \min_j |x_i - y_j|`, where :math:`y_j` runs over the
     reference rows and the rows picked so far (Gonzalez, *Theor. Comput. Sci.* **38**, 293 (1985)).
     Ties take the lower row. Without a reference the first pick is the row farthest from the
-    mean. Time is O(n d (m + n_select)); memory is O(n d).
+    mean. To go on from an earlier selection, give its rows as the reference. Values need no
+    common length. Time is O(n d (m + n_select)); memory is O(n d).
 
     Parameters
     ----------
@@ -43,22 +45,22 @@ def farthest_point(
             f"reference must have {points.shape[1]} columns like candidates, "
             f"received shape {taken.shape}"
         )
-    nearest = np.full(len(points), np.inf)
+    nearest = _Nearest(points)
     for row in taken:
-        np.minimum(nearest, _squared_distances(points, row), out=nearest)
+        nearest.take(row)
 
     rows = np.empty(n_select, dtype=np.int64)
     for k in range(n_select):
         first = k == 0 and len(taken) == 0
-        score = _squared_distances(points, points.mean(axis=0)) if first else nearest
+        score = _squared_distances(points, nearest.centre) if first else nearest.squared
         row = int(np.argmax(score))
-        if nearest[row] == 0.0:
+        if nearest.squared[row] == 0.0:
             raise ValueError(
                 f"n_select must be at most {k}, the number of candidates that differ from the "
                 f"reference and from each other, received {n_select}"
             )
         rows[k] = row
-        np.minimum(nearest, _squared_distances(points, points[row]), out=nearest)
+        nearest.take(points[row])
     return rows
 
 
@@ -108,6 +110,39 @@ def random_rows(n_rows: int, n_select: int, *, seed: int) -> NDArray[np.int64]:
     return np.sort(rows).astype(np.int64)
 
 
+def rows_present(
+    rows: ArrayLike, reference: ArrayLike, *, tolerance: float = 1e-6
+) -> NDArray[np.bool_]:
+    """Tell which rows occur in the reference as well.
+
+    Parameters
+    ----------
+    rows : shape (n, d), any one unit
+    reference : shape (m, d)
+    tolerance : rows closer than this times the length of the longest row are the same
+
+    Returns
+    -------
+    shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If a shape or a value is unusable.
+    """
+    points = _feature_rows(rows, name="rows")
+    known = _feature_rows(reference, name="reference")
+    if known.shape[1] != points.shape[1]:
+        raise ValueError(
+            f"reference must have {points.shape[1]} columns like rows, received {known.shape}"
+        )
+    if not len(points) or not len(known):
+        return np.zeros(len(points), dtype=np.bool_)
+    bound = max(tolerance * float(np.linalg.norm(points, axis=1).max()), 1e-100)
+    distances, _ = KDTree(known).query(points, distance_upper_bound=2 * bound)
+    return distances <= bound
+
+
 def _feature_rows(values: ArrayLike, *, name: str) -> NDArray[np.float64]:
     """Return `values` as finite floats of shape (rows, features)."""
     rows = np.asarray(values, dtype=np.float64)
@@ -124,6 +159,36 @@ def _check_count(n_select: int, n_rows: int) -> None:
         raise ValueError(
             f"n_select must be in [1, {n_rows}] for {n_rows} rows, received {n_select}"
         )
+
+
+class _Nearest:
+    """Squared distance of every point to the nearest point that was taken.
+
+    Distances by differences are exact for duplicates but slow. A matrix product, whose rounding
+    error is bounded, finds the points that may have come nearer; these alone are computed exactly.
+    Their share falls like one over the number taken.
+
+    Parameters
+    ----------
+    points : shape (n, d)
+    """
+
+    def __init__(self, points: NDArray[np.float64]) -> None:
+        self.points = points
+        self.centre = points.mean(axis=0)
+        self.squared = np.full(len(points), np.inf)
+        self._centred = points - self.centre
+        self._norms = np.einsum("nd,nd->n", self._centred, self._centred)
+
+    def take(self, row: NDArray[np.float64]) -> None:
+        """Count `row`, shape (d,), as taken."""
+        own = row - self.centre
+        norm = float(own @ own)
+        slack = 8 * (len(own) + 4) * np.finfo(float).eps * max(float(self._norms.max()), norm)
+        estimate = self._norms + norm - 2.0 * (self._centred @ own)
+        near = np.flatnonzero(estimate < self.squared + slack)
+        exact = _squared_distances(self.points[near], row)
+        self.squared[near] = np.minimum(self.squared[near], exact)
 
 
 def _squared_distances(

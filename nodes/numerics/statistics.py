@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ErrorSummary", "mae", "rmse", "summarise_errors"]
+__all__ = ["ErrorMeasures", "ErrorSummary", "error_measures", "mae", "rmse", "summarise_errors"]
 
 _VALUES_PER_BLOCK = 2_000_000
 
@@ -34,6 +34,65 @@ def rmse(reference: ArrayLike, predicted: ArrayLike) -> float:
         If the shapes differ or there is no value.
     """
     return float(np.sqrt(np.mean(_errors(reference, predicted) ** 2)))
+
+
+@dataclass(frozen=True)
+class ErrorMeasures:
+    """Errors of one property, in the unit of the values given to `error_measures`.
+
+    Attributes
+    ----------
+    rmse, mae, max_error : root mean square, mean absolute and largest absolute error
+    r2 : coefficient of determination, without unit; NaN if all reference values are equal
+    n_values : how many values were compared
+    """
+
+    rmse: float
+    mae: float
+    max_error: float
+    r2: float
+    n_values: int
+
+
+def error_measures(
+    reference: ArrayLike, predicted: ArrayLike, *, weights: ArrayLike | None = None
+) -> ErrorMeasures:
+    r"""Compare two sets of values, each value with its weight.
+
+    With weights w and errors e the measures are :math:`\sqrt{\sum w e^2 / \sum w}`,
+    :math:`\sum w |e| / \sum w`, the largest :math:`|e|` of a value with a weight above zero, and
+    :math:`1 - \sum w e^2 / \sum w (r - \bar r)^2` with the weighted mean :math:`\bar r`.
+
+    Parameters
+    ----------
+    reference, predicted : shape (n_values,), the same unit
+    weights : shape (n_values,), not negative; None weighs all alike
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, values are not finite, or a weight is negative or all are zero.
+    """
+    errors = _errors(reference, predicted)
+    values = np.asarray(reference, dtype=np.float64)
+    share = np.ones(len(errors)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if share.shape != errors.shape or not np.all(share >= 0) or not 0 < share.sum() < np.inf:
+        raise ValueError(
+            f"weights must be {len(errors)} numbers, none of them negative and not all zero, "
+            f"received {share}"
+        )
+    share = share / share.sum()
+    square = float(share @ errors**2)
+    deviation = values - share @ values
+    spread = float(share @ deviation**2)
+    constant = np.abs(deviation[share > 0]).max() <= 1e-12 * np.abs(values).max()
+    return ErrorMeasures(
+        rmse=square**0.5,
+        mae=float(share @ np.abs(errors)),
+        max_error=float(np.abs(errors[share > 0]).max()),
+        r2=float("nan") if constant else 1.0 - square / spread,
+        n_values=len(errors),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,14 @@
-"""Nodes that choose structures: ``rows`` (which), ``frames`` and ``excluded_frames``.
+"""Nodes that describe and choose structures: ``rows`` (which), ``frames``, ``excluded_frames``.
 
 SelectRandom           a random subset
 SelectUniform          evenly spaced along the sequence
+SelectByIndex          by number or slice
+SelectByFunction       by a rule of one's own, e.g. the spec Predicate
 SelectFarthestPoints   most different from each other and from what is known already
-DistanceHistogram      (spec) features of structures without a trained model
+SelectCUR              highest leverage scores, of structures or of their atoms
+SelectFlatHistogram    evenly spread over a property, or biased to low values
+SelectConvexHull       on or near the hull of energy over composition and volume
+DescribeFrames         features of structures or atoms
+GaussianMoments, Soap, DistanceHistogram, StoredFeatures
+                       (specs) features of structures and atoms without a trained model
 """

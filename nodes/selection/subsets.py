@@ -5,6 +5,7 @@ from ase import Atoms
 
 import zn_pipeline as zn
 from nodes.interfaces import HasFeatures
+from nodes.selection.describing import frame_rows
 
 
 class Selection(zn.Node):
@@ -13,15 +14,13 @@ class Selection(zn.Node):
     Parameters
     ----------
     candidates : structures to choose from; they are not modified
-    n_select : how many to choose, in [1, n_candidates]; exactly that many, or an error
 
     Attributes
     ----------
-    rows : shape (n_select,), distinct rows of `candidates`
+    rows : shape (n_chosen,), rows of `candidates`
     """
 
     candidates: list[Atoms] = zn.deps()
-    n_select: int = zn.params()
     rows: np.ndarray = zn.outs()
 
     @property
@@ -51,6 +50,7 @@ class SelectRandom(Selection):
     frames, excluded_frames : chosen and other structures
     """
 
+    n_select: int = zn.params()
     seed: int = zn.params(0)
 
     def run(self) -> None:
@@ -73,6 +73,8 @@ class SelectUniform(Selection):
     frames, excluded_frames : chosen and other structures
     """
 
+    n_select: int = zn.params()
+
     def run(self) -> None:
         from nodes.numerics.selection import uniform_rows
 
@@ -89,8 +91,9 @@ class SelectFarthestPoints(Selection):
     ----------
     candidates : structures to choose from; they are not modified
     n_select : how many to choose, in [1, n_candidates]
-    model : gives features: a trained model, or a spec such as DistanceHistogram
-    exclude : structures known already, e.g. the training set
+    model : gives features of any length: a trained model, or a spec such as GaussianMoments
+    exclude : structures known already, e.g. the training set or an earlier selection, which is
+        then gone on with: 5 structures and then 5 more are the same as 10 at once
 
     Attributes
     ----------
@@ -103,6 +106,7 @@ class SelectFarthestPoints(Selection):
         If fewer than `n_select` candidates differ from `exclude` and from each other.
     """
 
+    n_select: int = zn.params()
     model: HasFeatures = zn.deps()
     exclude: list[Atoms] | None = zn.deps(None)
 
@@ -111,6 +115,6 @@ class SelectFarthestPoints(Selection):
 
         candidates = list(self.candidates)
         known = list(self.exclude or [])
-        features = self.model.features(candidates + known)
+        features = frame_rows(self, self.model, candidates + known)
         n = len(candidates)
         self.rows = farthest_point(features[:n], self.n_select, reference=features[n:])

@@ -1,5 +1,6 @@
 """Molecules from SMILES."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -7,12 +8,13 @@ from ase import Atoms
 
 import zn_pipeline as zn
 from nodes.extras import require
+from nodes.structures.checks import require_positive
 
 ForceField = Literal["none", "uff", "mmff"]
 
 
 class BuildConformers(zn.Node):
-    """Embed conformers of one molecule by distance geometry (ETKDGv3).
+    """Embed conformers of molecules by distance geometry (ETKDGv3).
 
     S. Wang et al., *J. Chem. Inf. Model.* **60**, 2044 (2020). Hydrogens are added. Formal
     charges become the initial charges (in e) of the atoms, so that a calculator can read the
@@ -20,40 +22,84 @@ class BuildConformers(zn.Node):
 
     Parameters
     ----------
-    smiles : the molecule, e.g. ``"CCO"``
-    n_conformers : number of conformers to make
+    smiles : the molecule, e.g. ``"CCO"``, or a list of molecules
+    n_conformers : number of conformers to make of each molecule
     force_field : relax each conformer with this force field, or ``"none"``
-    seed : seed of the embedding
+    on_error : ``"raise"`` when a molecule cannot be built; ``"record"`` leaves it out and records
+        why
+    seed : of the whole node; each SMILES has its own stream, whatever stands beside it
 
     Attributes
     ----------
-    frames : `n_conformers` molecules without a cell; positions in Angstrom, centred at 0
+    frames : molecules without a cell, those of a SMILES together; positions in Angstrom, centred
+        at 0; ``info["smiles"]`` has the SMILES
+    molecules : the same as one list for each SMILES, as `PackBox` takes them
+    failures : one entry ``{"row": ..., "smiles": ..., "reason": ...}`` for each SMILES left out
 
     Raises
     ------
+    MapFailedError
+        If a SMILES cannot be read, the force field does not know an atom, or fewer conformers than
+        asked can be embedded, under ``on_error="raise"``.
     ValueError
-        If the SMILES cannot be read or fewer conformers than asked can be embedded.
+        If no molecule could be built at all.
     MissingExtraError
         If rdkit is not installed.
     """
 
-    smiles: str = zn.params()
+    smiles: str | list[str] = zn.params()
     n_conformers: int = zn.params(1)
     force_field: ForceField = zn.params("none")
+    on_error: Literal["raise", "record"] = zn.params("raise")
     seed: int = zn.params(0)
     frames: list[Atoms] = zn.outs()
+    failures: list[dict[str, Any]] = zn.outs()
 
     def run(self) -> None:
-        if self.n_conformers < 1:
-            raise ValueError(f"n_conformers must be at least 1, received {self.n_conformers}")
-        molecule = _embedded_molecule(self.smiles, self.n_conformers, self.seed)
+        require("rdkit.Chem", extra="chem")
+        require_positive(self, "n_conformers")
+        smiles = [self.smiles] if isinstance(self.smiles, str) else list(self.smiles)
+        embed = _Embed(self.n_conformers, self.force_field)
+        results = self.map(embed, smiles, seed=self.seed, on_error=self.on_error)
+        self.failures = [
+            {"row": failed.row, "smiles": smiles[failed.row], "reason": failed.message}
+            for failed in results.failures
+        ]
+        self.frames = results
+        if len(self.frames) == 0:
+            raise ValueError(
+                "BuildConformers.smiles must have a molecule that can be built, received "
+                f"{self.smiles!r}: {self.failures}"
+            )
+
+    @property
+    def molecules(self) -> list[list[Atoms]]:
+        """The conformers of each SMILES."""
+        groups: dict[str, list[Atoms]] = {}
+        for frame in self.frames:
+            groups.setdefault(frame.info["smiles"], []).append(frame)
+        return list(groups.values())
+
+
+@dataclass(frozen=True)
+class _Embed:
+    """Embed the conformers of one SMILES."""
+
+    n_conformers: int
+    force_field: ForceField
+
+    def __call__(self, smiles: str, rng: np.random.Generator) -> list[Atoms]:
+        molecule = _embedded_molecule(smiles, self.n_conformers, rng)
         _relax(molecule, self.force_field)
-        self.frames = [
+        conformers = [
             _to_atoms(molecule, conformer.GetPositions()) for conformer in molecule.GetConformers()
         ]
+        for conformer in conformers:
+            conformer.info["smiles"] = smiles
+        return conformers
 
 
-def _embedded_molecule(smiles: str, n_conformers: int, seed: int) -> Any:
+def _embedded_molecule(smiles: str, n_conformers: int, rng: np.random.Generator) -> Any:
     """Return an rdkit molecule with hydrogens and `n_conformers` conformers."""
     chem = require("rdkit.Chem", extra="chem")
     distance_geometry = require("rdkit.Chem.rdDistGeom", extra="chem")
@@ -64,7 +110,7 @@ def _embedded_molecule(smiles: str, n_conformers: int, seed: int) -> Any:
     options = distance_geometry.ETKDGv3()
     # By default rdkit multiplies the seed by the number of the conformer: 0 makes them all equal.
     options.enableSequentialRandomSeeds = True
-    options.randomSeed = int(np.random.default_rng(seed).integers(2**30))
+    options.randomSeed = int(rng.integers(2**30))
     made = len(distance_geometry.EmbedMultipleConfs(molecule, n_conformers, options))
     if made < n_conformers:
         raise ValueError(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nodes.numerics.selection import farthest_point, random_rows, uniform_rows
+from nodes.numerics.selection import farthest_point, random_rows, rows_present, uniform_rows
 
 
 def greedy_by_brute_force(candidates, n_select, reference):
@@ -101,3 +101,27 @@ def test_random_rows_are_distinct_ascending_and_follow_the_seed_alone():
     assert rows.tolist() != random_rows(100, 30, seed=8).tolist()
     assert rows.tolist() == sorted(set(rows.tolist()))
     assert random_rows(10, 10, seed=0).tolist() == list(range(10))
+
+
+def test_an_earlier_selection_is_gone_on_with():
+    points = np.random.default_rng(5).normal(size=(200, 4)) * 7.0 + 100.0
+    at_once = farthest_point(points, 12)
+    more = farthest_point(points, 7, reference=points[at_once[:5]])
+    assert more.tolist() == at_once[5:].tolist()
+
+
+def test_near_points_far_from_the_origin_are_told_apart():
+    rng = np.random.default_rng(6)
+    points = 1e6 + rng.normal(size=(60, 3)) * 1e-4
+    rows = farthest_point(points, 20)
+    assert rows.tolist() == greedy_by_brute_force(points, 20, [])
+
+
+def test_rows_present_finds_equal_rows_alone():
+    rows = np.random.default_rng(7).normal(size=(20, 5))
+    reference = np.vstack([rows[3], rows[8] + 1e-9, rows[11] + 1e-3])
+    assert np.flatnonzero(rows_present(rows, reference)).tolist() == [3, 8]
+    assert not rows_present(rows, rows[:0]).any()
+    assert rows_present(np.zeros((1, 2)), np.zeros((1, 2))).all()
+    with pytest.raises(ValueError, match="reference must have 5 columns"):
+        rows_present(rows, np.zeros((1, 2)))

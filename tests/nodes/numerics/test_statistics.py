@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nodes.numerics.statistics import mae, rmse, summarise_errors
+from nodes.numerics.statistics import error_measures, mae, rmse, summarise_errors
 
 
 @pytest.mark.parametrize("n_values", [1, 10, 100_000])
@@ -84,3 +84,36 @@ def test_unusable_input_is_refused():
         summarise_errors([0.0], [1.0], frame=[0], confidence=95)
     with pytest.raises(ValueError, match="n_resamples must be at least 1, received 0"):
         summarise_errors([0.0], [1.0], frame=[0], n_resamples=0)
+
+
+def test_measures_are_those_of_the_formulas():
+    rng = np.random.default_rng(0)
+    reference = rng.normal(size=50)
+    predicted = reference + rng.normal(size=50) * 0.1
+    found = error_measures(reference, predicted)
+    assert found.rmse == pytest.approx(rmse(reference, predicted))
+    assert found.mae == pytest.approx(mae(reference, predicted))
+    assert found.max_error == np.abs(predicted - reference).max()
+    assert found.r2 == pytest.approx(1 - found.rmse**2 / np.var(reference))
+    assert found.n_values == 50
+
+
+def test_a_whole_weight_counts_a_value_so_many_times():
+    rng = np.random.default_rng(1)
+    reference, predicted = rng.normal(size=(2, 20))
+    weights = rng.integers(0, 4, 20)
+    found = error_measures(reference, predicted, weights=weights)
+    again = error_measures(np.repeat(reference, weights), np.repeat(predicted, weights))
+    for name in ("rmse", "mae", "max_error", "r2"):
+        assert getattr(found, name) == pytest.approx(getattr(again, name))
+
+
+def test_equal_reference_values_have_no_coefficient_of_determination():
+    assert np.isnan(error_measures([0.1, 0.1, 0.1], [0.1, 0.2, 0.3]).r2)
+    assert np.isnan(error_measures([0.0, 0.0], [0.1, 0.2]).r2)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0], [1.0, np.nan]])
+def test_unusable_weights_are_refused(weights):
+    with pytest.raises(ValueError, match="weights must be 2 numbers"):
+        error_measures([0.0, 1.0], [0.0, 1.0], weights=weights)

@@ -1,9 +1,15 @@
 import ase.build
 import pytest
 from ase import Atoms
+from ase.calculators.emt import EMT
 
 from nodes.interfaces import HasCalculator
 from nodes.reference.calculators import AseCalculator, Emt, LennardJones, Xtb
+from nodes.reference.failures import NotConvergedError
+
+
+class HalfEmt(EMT):
+    """A calculator of one's own."""
 
 
 @pytest.mark.parametrize(
@@ -71,3 +77,23 @@ def test_unusable_settings_are_refused():
         AseCalculator("emt").get_calculator()
     with pytest.raises(ValueError, match="target must name an importable calculator"):
         AseCalculator("ase.calculators.emt:NoSuch").get_calculator()
+
+
+def test_charges_that_do_not_converge_are_a_typed_failure():
+    silicon = ase.build.bulk("Si", cubic=True)
+    silicon.rattle(0.2, seed=3)
+    calculator = Xtb(electronic_temperature_k=300.0, max_iterations=3).get_calculator()
+    with pytest.raises(NotConvergedError, match=r"tblite must converge.*electronic_temperature_k"):
+        calculator.calculate(silicon, ["energy"])
+    molecule = ase.build.molecule("H2O")
+    calculator = Xtb().get_calculator()
+    calculator.calculate(molecule, ["energy"])
+    assert calculator.results["energy"] < 0
+
+
+def test_the_key_of_any_calculator_holds_its_class_and_no_folders():
+    spec = AseCalculator(f"{__name__}:HalfEmt", {"command": "run here", "asap_cutoff": True})
+    key = spec.__cache_key__()
+    assert key["target"].__name__ == "HalfEmt"
+    assert key["arguments"] == {"asap_cutoff": True}
+    assert AseCalculator("not_here:Calculator").__cache_key__()["target"] == "not_here:Calculator"

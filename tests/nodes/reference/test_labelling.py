@@ -1,3 +1,6 @@
+from dataclasses import dataclass
+from pathlib import Path
+
 import ase.build
 import numpy as np
 import pytest
@@ -5,9 +8,15 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 
 import zn_pipeline as zn
-from nodes.labels import LabellingError
 from nodes.reference.calculators import AseCalculator, Emt, Xtb
 from nodes.reference.labelling import LabelFrames
+from nodes.reference.orca import Orca
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    """Let no result of an earlier run be found."""
+    monkeypatch.chdir(tmp_path)
 
 
 class FussyEmt(EMT):
@@ -35,6 +44,26 @@ class Remembering(Calculator):
         super().calculate(atoms, properties, system_changes)
         self.count += 1
         self.results = {"energy": float(self.count)}
+
+
+@dataclass(frozen=True)
+class OrcaOrEmt:
+    """ORCA for molecules, EMT for crystals."""
+
+    command: str
+    folder: str
+
+    def get_calculator(self, directory=None):
+        orca = Orca("PBE", command=self.command).get_calculator(Path(self.folder) / "runs")
+        emt = EMT()
+
+        class Either(EMT):
+            def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+                chosen = emt if atoms.pbc.any() else orca
+                chosen.calculate(atoms, properties, system_changes)
+                self.results = chosen.results
+
+        return Either()
 
 
 def crystals(*sizes):
@@ -84,17 +113,12 @@ def test_only_the_asked_properties_are_kept():
 
 
 def test_a_failure_names_the_structure_and_the_reason():
-    with pytest.raises(
-        LabellingError,
-        match=r"structure 1 of 3 \(Cu2\) must be labelled, .* the cycle did not converge",
-    ):
+    with pytest.raises(zn.MapFailedError, match=r"item 1 .*the cycle did not converge"):
         labelled(structures=crystals(1, 2, 4), calculator=fussy())
 
 
 def test_nan_forces_are_a_failure():
-    with pytest.raises(
-        LabellingError, match=r"structure 0 of 1 \(Cu3\) .* forces must be finite, received NaN"
-    ):
+    with pytest.raises(zn.MapFailedError, match="forces must be finite, received NaN"):
         labelled(structures=crystals(3), calculator=fussy())
 
 
@@ -104,12 +128,43 @@ def test_recorded_failures_are_left_out_and_rows_keep_the_pairing():
     assert node.rows.tolist() == [0, 2, 4]
     assert [len(frame) for frame in node.frames] == [4, 5, 1]
     assert [failure["row"] for failure in node.failures] == [1, 3]
-    assert "did not converge" in node.failures[0]["reason"]
     assert node.metrics == {"n_labelled": 3, "n_failed": 2}
+    first = node.failures[0]
+    assert first["kind"] == "calculation"
+    assert first["type"] == "RuntimeError"
+    assert "did not converge" in first["message"]
+    assert first["attempts"] == 1
+    assert first["kept_files"] == []
+    assert set(first) == {"row", "kind", "type", "message", "attempts", "host", "kept_files"}
+
+
+def test_so_many_failures_as_allowed_are_recorded():
+    structures = crystals(4, 2, 5)
+    node = labelled(structures=structures, calculator=fussy(), max_failures=1)
+    assert node.rows.tolist() == [0, 2]
+    assert len(node.failures) == 1
+    with pytest.raises(zn.MapFailedError):
+        labelled(structures=crystals(4, 2, 5, 2), calculator=fussy(), max_failures=1)
+
+
+def test_files_of_a_failure_are_named(tmp_path):
+    program = tmp_path / "orca"
+    program.write_text("#!/bin/sh\necho SCF NOT CONVERGED AFTER 9 CYCLES\n")
+    program.chmod(0o755)
+    good = ase.build.bulk("Cu")
+    node = labelled(
+        structures=[ase.build.molecule("H2O"), good],
+        calculator=OrcaOrEmt(str(program), str(tmp_path)),
+        on_error="record",
+    )
+    (failure,) = node.failures
+    assert failure["type"] == "NotConvergedError"
+    assert sorted(Path(path).name for path in failure["kept_files"]) == ["orca.inp", "orca.out"]
+    assert all(Path(path).is_file() for path in failure["kept_files"])
 
 
 def test_nothing_labelled_is_an_error_even_when_failures_are_recorded():
-    with pytest.raises(LabellingError, match=r"structure 0 of 2"):
+    with pytest.raises(zn.MapFailedError, match="did not converge"):
         labelled(structures=crystals(2, 2), calculator=fussy(), on_error="record")
 
 

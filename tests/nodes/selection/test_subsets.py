@@ -99,3 +99,19 @@ def test_the_nodes_keep_the_contract():
     zn.testing.check_node(
         SelectFarthestPoints, candidates=candidates, n_select=3, model=PositionFeatures()
     )
+
+
+def test_five_and_five_more_are_the_same_as_ten_at_once():
+    rng = np.random.default_rng(0)
+    candidates = [Atoms("H", positions=[row]) for row in 50.0 * rng.random((60, 3))]
+
+    def chosen(n_select, exclude=None):
+        return selected(
+            SelectFarthestPoints(
+                candidates=candidates, n_select=n_select, model=PositionFeatures(), exclude=exclude
+            )
+        )
+
+    first, at_once = chosen(5), chosen(10)
+    more = chosen(5, exclude=first.frames)
+    assert [*first.rows, *more.rows] == at_once.rows.tolist()

@@ -50,14 +50,42 @@ def test_formal_charges_become_initial_charges():
     assert "initial_charges" not in build(smiles="O")[0].arrays
 
 
+def test_many_molecules_stand_in_order_and_by_themselves():
+    node = BuildConformers(smiles=["CCO", "O", "CCCCO"], n_conformers=2, seed=3)
+    node.run()
+    assert [frame.info["smiles"] for frame in node.frames] == ["CCO"] * 2 + ["O"] * 2 + [
+        "CCCCO"
+    ] * 2
+    assert [len(group) for group in node.molecules] == [2, 2, 2]
+    assert node.molecules[1][1].get_chemical_formula() == "H2O"
+    alone = build(smiles="CCCCO", n_conformers=2, seed=3)
+    for one, other in zip(alone, node.molecules[2], strict=True):
+        np.testing.assert_array_equal(one.positions, other.positions)
+
+
+def test_a_molecule_that_fails_is_left_out_and_recorded():
+    node = BuildConformers(smiles=["CCO", "C1", "O"], on_error="record")
+    node.run()
+    assert [frame.info["smiles"] for frame in node.frames] == ["CCO", "O"]
+    (failure,) = node.failures
+    assert (failure["row"], failure["smiles"]) == (1, "C1")
+    assert "readable SMILES" in failure["reason"]
+    with pytest.raises(ValueError, match="smiles must have a molecule that can be built"):
+        build(smiles=["C1"], on_error="record")
+
+
 def test_unusable_input_is_refused():
-    with pytest.raises(ValueError, match="smiles must be a readable SMILES string, received 'C1'"):
+    with pytest.raises(
+        zn.MapFailedError, match="smiles must be a readable SMILES string, received 'C1'"
+    ):
         build(smiles="C1")
     with pytest.raises(ValueError, match="n_conformers must be at least 1, received 0"):
         build(smiles="C", n_conformers=0)
-    with pytest.raises(ValueError, match=r'force_field must know every atom .* "mmff"'):
+    with pytest.raises(zn.MapFailedError, match=r'force_field must know every atom .* "mmff"'):
         build(smiles="C[Pt]C", force_field="mmff")
 
 
 def test_the_node_keeps_the_contract():
-    zn.testing.check_node(BuildConformers, smiles="CCO", n_conformers=2, force_field="mmff")
+    zn.testing.check_node(
+        BuildConformers, smiles=["CCO", "C1"], n_conformers=2, force_field="mmff", on_error="record"
+    )

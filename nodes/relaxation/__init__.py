@@ -1,0 +1,10 @@
+"""Nodes that bring atoms to rest.
+
+Nodes
+    RelaxStructures     structures, and their cells if asked for, to the next minimum
+    NudgedElasticBand   paths between two minima, and the barrier on them
+Functions of one item
+    Relax               one structure
+    RelaxBand           the images of one path
+Both go on after they were killed.
+"""
