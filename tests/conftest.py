@@ -21,3 +21,9 @@ def sealed_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         for kind in ("GLOBAL_CONFIG", "SYSTEM_CONFIG", "SITE_CACHE"):
             patch.setenv(f"DVC_{kind}_DIR", str(home / kind.lower()))
         yield home
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder of the test's own: item stores of tests must not know each other."""
+    monkeypatch.chdir(tmp_path)

@@ -82,10 +82,15 @@ def test_the_probe_sees_what_it_looks_for(tmp_path: Path):
 
 
 # Where a package may be imported at all, be it inside a function.
+DASK_FILES = (
+    "zn_pipeline/execute/dask*.py",
+    "zn_pipeline/items/dask.py",
+    "zn_pipeline/queues/dask_cluster.py",
+)
 SPEAKERS = {
-    "dask": ("zn_pipeline/execute/dask*.py",),
-    "dask_jobqueue": ("zn_pipeline/execute/dask*.py",),
-    "distributed": ("zn_pipeline/execute/dask*.py",),
+    "dask": DASK_FILES,
+    "dask_jobqueue": DASK_FILES,
+    "distributed": DASK_FILES,
     "dvc": ("zn_pipeline/store/*",),
     "git": ("zn_pipeline/store/*",),
 }
