@@ -15,7 +15,7 @@ export DVC_NO_ANALYTICS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test slow check format bench clean
+.PHONY: help venv demo examples test slow check format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv ## run the example campaign from end to end
 	@echo "==> Running examples/campaign/run.py ..."
 	@$(BIN)/python examples/campaign/run.py
+
+examples: venv ## run every numbered example in a fresh project and check what it prints
+	@echo "==> Running the examples ..."
+	@$(BIN)/python -m pytest tests/examples/test_examples.py -n 2 -k prints_what_it_promises $(ARGS)
 
 test: venv ## run the fast tests
 	@echo "==> Running the fast tests ..."

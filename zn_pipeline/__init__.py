@@ -27,6 +27,7 @@ from zn_pipeline.errors import MapFailedError as MapFailedError
 from zn_pipeline.errors import MissingExtraError as MissingExtraError
 from zn_pipeline.errors import NodeFailedError as NodeFailedError
 from zn_pipeline.errors import NodeNotFoundError as NodeNotFoundError
+from zn_pipeline.errors import NotCacheableError as NotCacheableError
 from zn_pipeline.errors import NotRunError as NotRunError
 from zn_pipeline.errors import PipelineError as PipelineError
 from zn_pipeline.execute.dask import DaskExecutor as DaskExecutor
@@ -60,17 +61,24 @@ if typing.TYPE_CHECKING:
     from zn_pipeline.items.records import Failure as Failure
     from zn_pipeline.items.results import MapResults as MapResults
     from zn_pipeline.items.results import MapValues as MapValues
+    from zn_pipeline.items.seeds import structure_seeds as structure_seeds
     from zn_pipeline.serialize.frames import Frames as Frames
+    from zn_pipeline.serialize.frames import FramesOutput as Output
     from zn_pipeline.serialize.frames import FramesWriter as FramesWriter
     from zn_pipeline.serialize.frames import write_frames as write_frames
+
+_NAMES = {"Output": "FramesOutput"}
+"""What a public name is called in its module, where that differs."""
 
 _LAZY = {
     "Evaluate": "zn_pipeline.items.evaluate",
     "Failure": "zn_pipeline.items.records",
     "MapResults": "zn_pipeline.items.results",
     "MapValues": "zn_pipeline.items.results",
+    "Output": "zn_pipeline.serialize.frames",
     "Frames": "zn_pipeline.serialize.frames",
     "FramesWriter": "zn_pipeline.serialize.frames",
+    "structure_seeds": "zn_pipeline.items.seeds",
     "write_frames": "zn_pipeline.serialize.frames",
 }
 
@@ -81,7 +89,7 @@ def __getattr__(name: str) -> typing.Any:
     if name == "map":
         return importlib.import_module("zn_pipeline.items.map").map_items
     if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
+        return getattr(importlib.import_module(_LAZY[name]), _NAMES.get(name, name))
     raise AttributeError(f"module 'zn_pipeline' has no attribute {name!r}")
 
 
@@ -102,7 +110,9 @@ __all__ = [
     "Node",
     "NodeFailedError",
     "NodeNotFoundError",
+    "NotCacheableError",
     "NotRunError",
+    "Output",
     "PipelineError",
     "Plateau",
     "Project",
@@ -125,6 +135,7 @@ __all__ = [
     "plots",
     "plots_path",
     "register_codec",
+    "structure_seeds",
     "testing",
     "write_frames",
 ]

@@ -178,7 +178,7 @@ class Node(metaclass=NodeMeta):
         from zn_pipeline.items.map import map_items  # noqa: PLC0415
 
         state = _state(self)
-        mine = {
+        mine: dict[str, Any] = {
             "name": state.stage or self.__dict__.get("name") or type(self).__name__,
             "processes": state.cpus,
             "progress": self.progress,

@@ -19,11 +19,10 @@ apt_install() {
 wanted=()
 command -v g++ >/dev/null || wanted+=(g++ libc6-dev)
 [ -e /usr/include/xc.h ] || wanted+=(libxc-dev)
-[ -e /usr/include/x86_64-linux-gnu/cblas.h ] || wanted+=(libopenblas-dev)
+compgen -G '/usr/include/*/cblas.h' >/dev/null || wanted+=(libopenblas-dev)
 command -v cp2k_shell >/dev/null || wanted+=(cp2k cp2k-data)
 command -v pw.x >/dev/null || wanted+=(quantum-espresso quantum-espresso-data)
-[ "$("$python" -c 'import sys; print(sys.prefix == sys.base_prefix or sys.base_prefix)')" != /usr ] \
-    || [ -e "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] \
+[ -e "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] \
     || wanted+=(python3-dev)
 if [ "${#wanted[@]}" -gt 0 ]; then
     echo "==> apt: ${wanted[*]} ..."

@@ -167,13 +167,13 @@ class _Session:
         self._finalizer.detach()
         if self.owner != os.getpid():
             return
-        if self.protocol is not None:
+        if self.protocol is not None and error is None:
             try:
                 self.protocol.end()
                 self.process.wait(5.0)
             except (OSError, subprocess.TimeoutExpired):  # it is gone, or is killed below
                 pass
-            self.protocol = None
+        self.protocol = None
         self.stack.__exit__(type(error) if error else None, error, None)
 
 

@@ -59,7 +59,7 @@ class Vasp(ProgramCode):
     potentials: Mapping[str, Path]
     kspacing_per_angstrom: float | None = None
     kgrid: tuple[int, int, int] | None = None
-    steps: Sequence[Mapping[str, Any]] = ({},)
+    steps: list[Mapping[str, Any]] = field(default_factory=lambda: [{}])
     charge: int | None = None
     command: str = field(default="vasp_std", metadata={"key": False}, kw_only=True)
     command_gamma: str | None = field(default=None, metadata={"key": False}, kw_only=True)
@@ -80,6 +80,7 @@ class Vasp(ProgramCode):
             )
         files = {element: Path(path) for element, path in self.potentials.items()}
         object.__setattr__(self, "potentials", files)
+        object.__setattr__(self, "steps", list(self.steps))
 
     def compute(self, atoms: Atoms, properties: Sequence[str], folder: Path) -> dict[str, Any]:
         """Run all steps for one structure; see :class:`~nodes.reference.rundir.FileCode`."""

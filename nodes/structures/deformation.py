@@ -14,7 +14,8 @@ class RattleStructures(zn.Node):
     structures : structures to start from; they are not modified
     stdev_angstrom : standard deviation of each displacement component
     n_per_frame : number of rattled copies of each structure
-    seed : copy k of structure i draws from its own stream (seed, i, k)
+    seed : each copy of each structure draws from a stream of its own, which depends on the
+        structure and not on its place among others
 
     Attributes
     ----------
@@ -30,9 +31,11 @@ class RattleStructures(zn.Node):
     def run(self) -> None:
         _check_copies(self.n_per_frame, self.stdev_angstrom, name="stdev_angstrom")
         self.frames = []
-        for i, structure in enumerate(self.structures):
+        structures = list(self.structures)
+        seeds = zn.structure_seeds(self.seed, structures)
+        for structure, seed in zip(structures, seeds, strict=True):
             for k in range(self.n_per_frame):
-                rng = np.random.default_rng([self.seed, i, k])
+                rng = np.random.default_rng([seed, k])
                 rattled = structure.copy()
                 noise = rng.normal(scale=self.stdev_angstrom, size=(len(structure), 3))
                 rattled.set_positions(structure.positions + noise)
@@ -51,7 +54,8 @@ class StrainStructures(zn.Node):
     strains : linear isotropic strains s, dimensionless; 0.01 makes each edge 1 % longer
     stdev : standard deviation of the noise on each of the six strain components, dimensionless
     n_per_strain : number of copies for each strain
-    seed : copy k of strain j of structure i draws from its own stream (seed, i, j, k)
+    seed : each copy of each structure draws from a stream of its own, which depends on the
+        structure and not on its place among others
 
     Attributes
     ----------
@@ -70,7 +74,9 @@ class StrainStructures(zn.Node):
         if min(self.strains, default=0.0) <= -1.0:
             raise ValueError(f"strains must be above -1, received {self.strains}")
         self.frames = []
-        for i, structure in enumerate(self.structures):
+        structures = list(self.structures)
+        seeds = zn.structure_seeds(self.seed, structures)
+        for i, structure in enumerate(structures):
             if structure.cell.rank != 3:
                 raise ValueError(
                     f"structures must have a cell of three vectors, received structure {i} with "
@@ -78,7 +84,7 @@ class StrainStructures(zn.Node):
                 )
             for j, strain in enumerate(self.strains):
                 for k in range(self.n_per_strain):
-                    rng = np.random.default_rng([self.seed, i, j, k])
+                    rng = np.random.default_rng([seeds[i], j, k])
                     deformation = (1.0 + strain) * np.eye(3) + _symmetric_noise(rng, self.stdev)
                     strained = structure.copy()
                     strained.set_constraint()

@@ -55,10 +55,12 @@ class ClusterExecutor:
         futures = list(self._tasks)
         try:
             with self._client.as_current():
-                ended = wait(futures, timeout=timeout_seconds, return_when="FIRST_COMPLETED").done
+                answer: Any = wait(
+                    futures, timeout=timeout_seconds, return_when="FIRST_COMPLETED"
+                )
         except TimeoutError:
             return []
-        return [self._result(future, self._tasks.pop(future)) for future in ended]
+        return [self._result(future, self._tasks.pop(future)) for future in answer.done]
 
     def _result(self, future: Any, task: Task) -> StageResult:
         try:

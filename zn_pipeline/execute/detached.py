@@ -133,7 +133,8 @@ def _write(folder: Path, task: Task) -> None:
 def main() -> None:
     """Run the node in the folder given on the command line."""
     values: dict[str, Any] = json.loads((Path(sys.argv[1]) / TASK_FILE).read_text("utf-8"))
-    task = Task(**{**values, "outs": tuple(values["outs"])})
+    values["outs"] = tuple(values["outs"])
+    task = Task(**values)
     result = run_task(task)
     if not result.ok:
         print(result.error, file=sys.stderr)

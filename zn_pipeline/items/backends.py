@@ -23,20 +23,31 @@ class WorkQueue:
     Parameters
     ----------
     keys : of all works
-    make : makes the works of some keys; items are read no earlier than that
+    make : makes the works of some keys
+    fill : gives works their items, which are read no earlier than that; processes forked from this
+        one may call it themselves
     """
 
     def __init__(
-        self, keys: Iterable[bytes], make: Callable[[Sequence[bytes]], list[Work]]
+        self,
+        keys: Iterable[bytes],
+        make: Callable[[Sequence[bytes]], list[Work]],
+        fill: Callable[[list[Work]], list[Work]] = list,
     ) -> None:
         self._keys = deque(keys)
         self._make = make
+        self.fill = fill
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def take(self, size: int) -> list[Work]:
         """Return up to `size` works, which no longer wait."""
+        works = self.take_bare(size)
+        return self.fill(works) if works else []
+
+    def take_bare(self, size: int) -> list[Work]:
+        """Return works whose items :attr:`fill` has still to read, unless they were computed."""
         keys = [self._keys.popleft() for _ in range(min(size, len(self._keys)))]
         return self._make(keys) if keys else []
 
@@ -64,9 +75,7 @@ class ChunkSize:
     target : seconds that a chunk is to take
     """
 
-    def __init__(
-        self, fixed: int | None, workers: int = 1, target: float = TARGET_SECONDS
-    ) -> None:
+    def __init__(self, fixed: int | None, workers: int = 1, target: float = TARGET_SECONDS) -> None:
         self._fixed = fixed
         self._workers = workers
         self._target = target
@@ -96,9 +105,7 @@ class Backend(Protocol):
     report come back as ``Lost``; the map finds out which of them have a record.
     """
 
-    def run(
-        self, call: Call, queue: WorkQueue, store: ItemStore
-    ) -> Iterator[list[Done] | Lost]:
+    def run(self, call: Call, queue: WorkQueue, store: ItemStore) -> Iterator[list[Done] | Lost]:
         """Yield what became of the works, in any order, until the queue is empty."""
         ...
 
@@ -114,9 +121,7 @@ class SerialBackend:
     def __init__(self, batch: int | None = None) -> None:
         self._batch = batch
 
-    def run(
-        self, call: Call, queue: WorkQueue, store: ItemStore
-    ) -> Iterator[list[Done] | Lost]:
+    def run(self, call: Call, queue: WorkQueue, store: ItemStore) -> Iterator[list[Done] | Lost]:
         """Yield what became of the works; see :class:`Backend`."""
         from zn_pipeline.items.runner import run_chunk  # noqa: PLC0415
 

@@ -95,7 +95,7 @@ def run_bundle(folder: Path) -> int:
         made = ".".join(map(str, manifest["python"]))
         raise PipelineError(
             f"a job must run with the Python that made it, {made}, received "
-            f"{platform.python_version()}; set python = \"...\" in the pool of pools.toml"
+            f'{platform.python_version()}; set python = "..." in the pool of pools.toml'
         )
     items = (folder / "items.bin").read_bytes()
     if digest_of(items) != manifest["items"]:

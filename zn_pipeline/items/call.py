@@ -55,7 +55,7 @@ class Step:
             return made.__name__ if isinstance(made, type) else type(made).__name__
         return str(getattr(self.func, "__name__", type(self.func).__name__))
 
-    @property
+    @functools.cached_property
     def random(self) -> bool:
         """Whether results depend on a seed."""
         return bool(self.injected & {"rng", "seed"})
@@ -169,8 +169,10 @@ def takes_list(func: Any) -> bool:
         text = annotation.rpartition(".")[2] if "[" not in annotation else annotation
         return text.startswith(("list", "Sequence", "Frames")) or ".Sequence[" in text
     origin = get_origin(annotation) or annotation
-    return isinstance(origin, type) and not issubclass(origin, (str, bytes, Atoms)) and (
-        issubclass(origin, Sequence) or origin.__name__ == "Frames"
+    return (
+        isinstance(origin, type)
+        and not issubclass(origin, (str, bytes, Atoms))
+        and (issubclass(origin, Sequence) or origin.__name__ == "Frames")
     )
 
 
@@ -210,15 +212,20 @@ class Call:
         """Return key, hash and seed of an item for one step."""
         chosen = self.variants[variant][step]
         structure = structure_hash(item, chosen.reads)
-        seed = None
-        if chosen.random:
-            if self.seed is None:
-                raise ValueError(
-                    f"seed must be given, because {chosen.name} takes "
-                    f"{' and '.join(sorted(chosen.injected & {'rng', 'seed'}))}, received None"
-                )
-            seed = item_seed(self.seed, structure)
+        seed = self.seed_of(variant, step, structure)
         return chosen.recipe.key(structure, seed), structure, seed
+
+    def seed_of(self, variant: int, step: int, structure: bytes) -> int | None:
+        """Return the seed of an item for one step, None if that is not random."""
+        chosen = self.variants[variant][step]
+        if not chosen.random:
+            return None
+        if self.seed is None:
+            raise ValueError(
+                f"seed must be given, because {chosen.name} takes "
+                f"{' and '.join(sorted(chosen.injected & {'rng', 'seed'}))}, received None"
+            )
+        return item_seed(self.seed, structure)
 
     def dump(self, *, by_value: bool = False) -> bytes:
         """Return the call as bytes for a worker of this run.
@@ -289,5 +296,3 @@ def _extend_path(paths: Iterable[str]) -> None:
 def loaded(payload: bytes, digest: str) -> Call:
     """Return a call, unpacked once in each worker."""
     return Call.load(payload, digest)
-
-

@@ -30,16 +30,10 @@ def collect(
     out : where structures go; None for memory
     tags : entries for ``Atoms.info`` of each output
     """
-    outputs = _Outputs(run, dict(tags or {}))
-    facts = {"failures": run.failures(), "report": run.report()}
+    facts: dict[str, Any] = {"failures": run.failures(), "report": run.report()}
     if out is not None:
-        target = out if isinstance(out, FramesOutput) else FramesOutput(out)
-        # What failed or is pending has no key of its own in the list: the files are then not
-        # current once it has a result.
-        keys = [key if place else b"" for key, place in zip(run.keys, run.places, strict=True)]
-        if not target.is_current(keys):
-            target.write(outputs.arranged(), keys)
-        return MapResults.of(target.frames(), partial(_rows_of, outputs), **facts)
+        return _in_files(run, out, dict(tags or {}), facts)
+    outputs = _Outputs(run, dict(tags or {}))
     values = list(outputs.each())
     if all(_is_structures(value) for value in values) and (
         run.items.of_structures or any(value is not None for value in values)
@@ -51,6 +45,22 @@ def collect(
         return MapResults.of(Frames.from_source(source), outputs.rows(values), **facts)
     rows = [row for row, value in enumerate(values) if value is not None]
     return MapValues([values[row] for row in rows], rows, **facts)
+
+
+def _in_files(run: MapRun, out: Any, tags: dict[str, Any], facts: dict[str, Any]) -> MapResults:
+    """Write the outputs, unless the files hold them already."""
+    given = FramesOutput.from_any(out)
+    target = FramesOutput(given.target, tags={**given.tags, **tags}, provenance=given.provenance)
+    outputs, inputs = _Outputs(run, {}), run.items.as_frames()
+    # What failed or is pending has no key in the list: the files are not current once it has.
+    keys = [*run.ledger.keys(), run.content]
+    if target.is_current(keys, inputs=inputs):
+        written = target.frames(inputs)
+    elif inputs is None:
+        written = target.write(outputs.arrange(outputs.each()), keys)
+    else:
+        written = target.write_results(inputs, outputs.each(), keys)
+    return MapResults.of(written, partial(_rows_of, outputs), **facts)
 
 
 def _is_structures(value: Any) -> bool:
@@ -88,7 +98,7 @@ class _Outputs:
         for begin in range(0, len(run.items), CHUNK):
             rows = range(begin, min(begin + CHUNK, len(run.items)))
             units = range(rows.start * variants, rows.stop * variants)
-            places = [run.places[unit] for unit in units]
+            places = [run.ledger.place(unit) for unit in units]
             found = iter(run.store.read_many([place for place in places if place is not None]))
             items = run.items.read(rows) if self._needs_items(units) else [None] * len(rows)
             values = [
@@ -129,10 +139,6 @@ class _Outputs:
             yield from frames.arrange(values)
         else:
             yield from (value for value in values if value is not None)
-
-    def arranged(self) -> Iterator[Any]:
-        """Yield all outputs in the groups of the input, read when they are asked for."""
-        return self.arrange(self.each())
 
     def rows(self, values: Iterable[Any]) -> list[int]:
         """Return the row of each single structure."""

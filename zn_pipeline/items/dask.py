@@ -115,7 +115,8 @@ def _finished(client: Any, futures: list[Any]) -> list[Any]:
     from distributed import wait
 
     with client.as_current():
-        return list(wait(futures, return_when="FIRST_COMPLETED").done)
+        answer: Any = wait(futures, return_when="FIRST_COMPLETED")
+    return list(answer.done)
 
 
 def _result(future: Any, sent: _Sent, size: ChunkSize) -> list[Done] | Lost:

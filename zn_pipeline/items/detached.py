@@ -115,7 +115,6 @@ class DetachedBackend:
         for segment in sorted((folder / SEGMENTS).glob("*.seg")):
             store.adopt(segment)
 
-
     def _lost(self, keys: tuple[bytes, ...], status: JobStatus, folder: Path) -> Lost:
         """Return the works of a job that has ended; the map finds out which have a result.
 

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import all_changes, all_properties
-from ase.calculators.singlepoint import SinglePointCalculator
 
-_EMPTY = Atoms()
+from zn_pipeline.serialize.frames.snapshot import new_calculator
+
+_KNOWN = frozenset(all_properties)
 
 DEFAULT_PROPERTIES = ("energy", "forces", "stress")
 
@@ -144,16 +145,14 @@ def attach_results(atoms: Atoms, results: Mapping[str, Any], *, copy: bool = Tru
     Results with a name of ASE go to a SinglePointCalculator, others with one entry per atom to
     ``atoms.arrays``, the rest to ``atoms.info``.
     """
-    calculator = SinglePointCalculator(atoms if copy else _EMPTY)
+    known: dict[str, Any] = {}
     for name, value in results.items():
-        if name in all_properties:
-            calculator.results[name] = value
+        if name in _KNOWN:
+            known[name] = value
             continue
         array = np.asarray(value)
         if array.ndim and len(array) == len(atoms):
             atoms.set_array(name, array)
         else:
             atoms.info[name] = array.item() if array.ndim == 0 else array
-    if not copy:
-        calculator.atoms = atoms
-    atoms.calc = calculator
+    atoms.calc = new_calculator(atoms.copy() if copy else atoms, known)

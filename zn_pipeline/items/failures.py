@@ -30,7 +30,9 @@ def write_failures(
         paths = Path(folder) / FAILED_ITEMS_FILE, Path(folder) / STRUCTURES
     elif isinstance(out, (str, os.PathLike)):
         prefix = Path(out)
-        paths = tuple(prefix.with_name(f"{prefix.name}.{end}") for end in (FAILED_ITEMS_FILE, STRUCTURES))
+        paths = tuple(
+            prefix.with_name(f"{prefix.name}.{end}") for end in (FAILED_ITEMS_FILE, STRUCTURES)
+        )
     else:
         return
     reasons, structures = paths

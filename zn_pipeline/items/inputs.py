@@ -10,6 +10,7 @@ from ase import Atoms
 
 from zn_pipeline.items.visible import stripped, visible
 from zn_pipeline.serialize.frames import Frames
+from zn_pipeline.serialize.frames.sources import ListSource
 
 
 class Items:
@@ -46,9 +47,7 @@ class Items:
         if not grouped and any(isinstance(entry, nested) for entry in entries):
             self.frames = Frames(entries)
         elif grouped:
-            self.values = [
-                list(entry) if isinstance(entry, Frames) else entry for entry in entries
-            ]
+            self.values = [list(entry) if isinstance(entry, Frames) else entry for entry in entries]
         else:
             self.values = entries
 
@@ -67,6 +66,12 @@ class Items:
             for value in self.values
             for member in (value if isinstance(value, (list, tuple)) else [value])
         )
+
+    def as_frames(self) -> Frames | None:
+        """Return the items as `Frames`, None if they are groups or plain values."""
+        if self.values is None or not all(isinstance(item, Atoms) for item in self.values):
+            return self.frames
+        return Frames.from_source(ListSource(self.values))
 
     def __len__(self) -> int:
         return len(self.frames) if self.values is None else len(self.values)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,11 @@ class ProcessBackend:
         try:
             while True:
                 for _ in range(min(self._count - len(workers), len(queue))):
-                    workers.append(self._start(call, store, payload, workers))
+                    workers.append(self._start(call, queue, store, payload, workers))
                 for worker in workers:
                     if not worker.keys and len(queue):
-                        worker.send(queue.take(size.next(len(queue))))
+                        take = queue.take if worker.process else queue.take_bare
+                        worker.send(take(size.next(len(queue))))
                 busy = {worker.channel: worker for worker in workers if worker.keys}
                 if not busy:
                     return
@@ -81,13 +83,19 @@ class ProcessBackend:
                 worker.end()
 
     def _start(
-        self, call: Call, store: ItemStore, payload: list[bytes], others: list[_Worker]
+        self,
+        call: Call,
+        queue: WorkQueue,
+        store: ItemStore,
+        payload: list[bytes],
+        others: list[_Worker],
     ) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             if not self._environments and _may_fork():
                 # A line ends when the driver does only if no other worker holds its end.
-                pid = _fork(call, store, theirs, [ours, *(other.channel for other in others)])
+                lines = [ours, *(other.channel for other in others)]
+                pid = _fork(call, queue, store, theirs, lines)
                 return _Worker(connection.Connection(ours.detach()), pid)
             if not payload:
                 payload.append(call.dump())
@@ -118,7 +126,10 @@ class _Worker:
     def send(self, work: list[Work]) -> None:
         self.keys, self.since = tuple(entry.key for entry in work), time.monotonic()
         packed = [
-            (w.key, w.structure, encode(w.item), w.seed, w.variant, w.step, w.attempts)
+            (
+                (w.key, w.structure, None if w.item is None else encode(w.item)),
+                (w.seed, w.variant, w.step, w.attempts, w.row),
+            )
             for w in work
         ]
         with contextlib.suppress(OSError):  # a worker that died is noticed when it is heard
@@ -160,7 +171,9 @@ def _may_fork() -> bool:
     return not strangers and not {"jax", "jaxlib", "torch", "tensorflow"} & sys.modules.keys()
 
 
-def _fork(call: Call, store: ItemStore, theirs: socket.socket, others: Sequence[Any]) -> int:
+def _fork(
+    call: Call, queue: WorkQueue, store: ItemStore, theirs: socket.socket, others: Sequence[Any]
+) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
@@ -175,7 +188,9 @@ def _fork(call: Call, store: ItemStore, theirs: socket.socket, others: Sequence[
             other.close()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        serve(connection.Connection(theirs.detach()), call, ItemStore(store.folder), parent)
+        gc.freeze()  # what is inherited is not looked through again, and stays shared
+        channel = connection.Connection(theirs.detach())
+        serve(channel, call, ItemStore(store.folder), parent, queue.fill)
         code = 0
     finally:
         sys.stdout.flush()
@@ -183,8 +198,19 @@ def _fork(call: Call, store: ItemStore, theirs: socket.socket, others: Sequence[
         os._exit(code)
 
 
-def serve(channel: Any, call: Call, store: ItemStore, parent: int) -> None:
-    """Compute chunks until the driver closes the line, or is gone."""
+def serve(
+    channel: Any,
+    call: Call,
+    store: ItemStore,
+    parent: int,
+    fill: Callable[[list[Work]], list[Work]] = list,
+) -> None:
+    """Compute chunks until the driver closes the line, or is gone.
+
+    Parameters
+    ----------
+    fill : gives works their items, if they come without
+    """
     scratch = store.folder / "scratch"
     prepared = call.prepare(scratch)
     try:
@@ -194,12 +220,12 @@ def serve(channel: Any, call: Call, store: ItemStore, parent: int) -> None:
             except (EOFError, OSError):
                 return
             work = [
-                Work(key, structure, decode(item), seed, variant, step, attempts)
-                for key, structure, item, seed, variant, step, attempts in packed
+                Work(key, structure, None if item is None else decode(item), *rest)
+                for (key, structure, item), rest in packed
             ]
             done = run_chunk(
                 prepared,
-                work,
+                fill(work),
                 store.writer(),
                 scratch=scratch,
                 go_on=lambda: os.getppid() == parent,

@@ -118,7 +118,7 @@ def map_items(
         with show_progress(progress, label) as shown:
             for _ in range(MAX_DAMAGED):
                 run = MapRun(call, given, opened, retry=retry, progress=shown)
-                run.plan()
+                run.plan(whole=out is not None)
                 if run.pending:
                     backend = backend or backend_of(
                         where, label=label, batch=batch, processes=processes, wait=wait
@@ -133,7 +133,13 @@ def map_items(
                     "damaged again and again; see 'znp store verify'"
                 )
     write_failures(results, given, out, failures_out)
-    _judge(results, len(given) * len(call.variants), label, on_error=on_error, max_failures=max_failures)
+    _judge(
+        results,
+        len(given) * len(call.variants),
+        label,
+        on_error=on_error,
+        max_failures=max_failures,
+    )
     return results
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Generator
+from typing import Literal
 
 Report = Callable[[int, int], None]
 
 
 @contextlib.contextmanager
-def show_progress(progress: Report | bool, label: str) -> Generator[Report | None]:
+def show_progress(progress: Report | Literal[True, False], label: str) -> Generator[Report | None]:
     """Give what is told how far a map is: the caller's own function, or a bar on a terminal."""
     if callable(progress):
         yield progress
@@ -18,8 +19,8 @@ def show_progress(progress: Report | bool, label: str) -> Generator[Report | Non
     if not progress or not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console  # noqa: PLC0415 - a terminal is there, so the cost is small
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 FailureKind = Literal["calculation", "infrastructure", "timeout", "memory", "killed"]
 """Why an item has no result: ``calculation`` is the function's own error, the others are not."""
@@ -13,8 +13,7 @@ INFRASTRUCTURE: frozenset[str] = frozenset({"infrastructure", "timeout", "memory
 """Kinds of failure that another attempt may cure."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a record lies: a segment of the store, and a range of bytes in it."""
 
     segment: str
@@ -22,8 +21,7 @@ class Place:
     size: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What the index of the store knows of one result.
 
     Attributes
@@ -74,6 +72,7 @@ class Work:
     seed : of this item; None if the function does not ask for one
     variant, step : which setting of the sweep, and which of the functions comes first
     attempts : how often it has been tried before
+    row : of the item in the input, for whoever has that
     """
 
     key: bytes
@@ -83,10 +82,10 @@ class Work:
     variant: int = 0
     step: int = 0
     attempts: int = 0
+    row: int = -1
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """One step of an item that came to its end; the record is in the store already.
 
     Attributes

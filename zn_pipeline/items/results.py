@@ -56,6 +56,14 @@ class MapResults(Frames):
         made._rows, made.failures, made.report = rows, failures, report
         return made
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (
+            Frames.from_source(self._source, self._index, group=self._group, name=self._name),
+            self.rows.tolist(),
+            self.failures,
+            self.report,
+        )
+
     @property
     def rows(self) -> np.ndarray:
         """Input row that each structure came from, int64 (n_frames,)."""
@@ -64,6 +72,12 @@ class MapResults(Frames):
         if not isinstance(self._rows, np.ndarray):
             self._rows = np.fromiter(self._rows, dtype=np.int64)
         return self._rows
+
+
+def _restored(
+    frames: Frames, rows: list[int], failures: list[Failure], report: MapReport
+) -> MapResults:
+    return MapResults.of(frames, rows, failures, report)
 
 
 class MapValues(list[Any]):

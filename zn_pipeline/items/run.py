@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
+from zn_pipeline.fingerprint.structures import structure_hash
 from zn_pipeline.items.backends import Backend, WorkQueue
 from zn_pipeline.items.call import Call
 from zn_pipeline.items.inputs import Items
 from zn_pipeline.items.leases import owner_name
+from zn_pipeline.items.ledger import Ledger
 from zn_pipeline.items.records import (
     INFRASTRUCTURE,
     Done,
@@ -66,15 +69,18 @@ class MapRun:
         self._progress = progress
         self._variants = len(call.variants)
         self.size = len(items) * self._variants
-        self.keys: list[bytes] = [b""] * self.size
-        self.places: list[Place | None] = [None] * self.size
+        self.ledger = Ledger(self.size)
+        self.content = b""
         self.failed: dict[int, Place] = {}
         self.chains: dict[int, list[Place]] = {}
-        self._waiting: dict[bytes, list[int]] = {}
-        self._works: dict[bytes, Work] = {}
+        # By key: the first unit that waits for it, and what few have, to be small in memory:
+        # further units, the first missing step with its input, attempts so far.
+        self._waiting: dict[bytes, int] = {}
+        self._twins: dict[bytes, list[int]] = {}
+        self._begun: dict[bytes, tuple[int, Any]] = {}
         self._attempts: dict[bytes, int] = {}
         self._settled = 0
-        self._computed: set[bytes] = set()
+        self._computed = 0
 
     def row(self, unit: int) -> int:
         """Return the input row of a unit."""
@@ -85,18 +91,30 @@ class MapRun:
         """Number of units that are not settled."""
         return self.size - self._settled
 
-    def plan(self) -> None:
-        """Find what is stored; what is not waits under the key of its first missing step."""
+    def plan(self, *, whole: bool = False) -> None:
+        """Find what is stored; what is not waits under the key of its first missing step.
+
+        Parameters
+        ----------
+        whole : make the attribute `content`, a digest of all that outputs get from the items
+            beside what is in the keys
+        """
         self.store.refresh()
+        whole = whole and any(s.reads != "all" for steps in self.call.variants for s in steps)
+        content = hashlib.blake2b(digest_size=20)
         for begin in range(0, len(self.items), PLAN_CHUNK):
             rows = range(begin, min(begin + PLAN_CHUNK, len(self.items)))
+            items = self.items.read(rows)
+            for item in items if whole else ():
+                content.update(structure_hash(item, "all"))
             todo = [
                 (row * self._variants + variant, 0, item)
-                for row, item in zip(rows, self.items.read(rows), strict=True)
+                for row, item in zip(rows, items, strict=True)
                 for variant in range(self._variants)
             ]
             while todo:
                 todo = self._advance(todo)
+        self.content = content.digest() if whole else b""
         self._tell()
 
     def _advance(self, todo: list[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
@@ -105,14 +123,14 @@ class MapRun:
         named = [identify(unit % self._variants, step, item) for unit, step, item in todo]
         found = self.store.find([key for key, _, _ in named], refresh=False)
         further: list[tuple[int, int, Any]] = []
-        for (unit, step, item), (key, structure, seed) in zip(todo, named, strict=True):
+        for (unit, step, item), (key, structure, _) in zip(todo, named, strict=True):
             entry = found.get(key)
             steps = self.call.variants[unit % self._variants]
             if entry is not None and entry.status == "ok":
                 if step + 1 == len(steps):
                     self._settle(unit, key, entry.place)
                     continue
-                output = self.store.read(entry.place)
+                output = self.store.read(entry.place, entry.key)
                 if output is None:
                     self._settle(unit, key, entry.place)
                 else:
@@ -122,31 +140,36 @@ class MapRun:
                 self._settle(unit, key, entry.place, failed=True)
             else:
                 attempts = 0 if entry is None else entry.attempts
-                self._wait(unit, step, item, key, structure, seed, attempts)
+                self._wait(unit, step, item, key, structure, attempts)
         return further
 
     def _wait(
-        self,
-        unit: int,
-        step: int,
-        item: Any,
-        key: bytes,
-        structure: bytes,
-        seed: int | None,
-        attempts: int,
+        self, unit: int, step: int, item: Any, key: bytes, structure: bytes, attempts: int
     ) -> None:
-        units = self._waiting.setdefault(key, [])
-        if not units:
-            # The item itself is read again when its turn comes, unless it was computed.
-            kept = item if step else None
-            variant = unit % self._variants
-            self._works[key] = Work(key, structure, kept, seed, variant, step, attempts)
+        if key in self._waiting:
+            self._twins.setdefault(key, []).append(unit)
+            return
+        self._waiting[key] = unit
+        self.ledger.note(unit, key, structure)
+        if step:  # the item itself is read again when its turn comes, unless it was computed
+            self._begun[key] = (step, item)
+        if attempts:
             self._attempts[key] = attempts
-        units.append(unit)
+
+    def _units(self, key: bytes) -> list[int]:
+        """Return the units that wait for a key."""
+        unit = self._waiting.get(key)
+        return [] if unit is None else [unit, *self._twins.get(key, ())]
+
+    def _stop_waiting(self, key: bytes) -> list[int]:
+        units = self._units(key)
+        for table in (self._waiting, self._twins, self._begun):
+            table.pop(key, None)
+        return units
 
     def _is_curable(self, entry: Entry | Done) -> bool:
         """Whether a failure is of the kind that another attempt may cure, and may have one."""
-        kind = str(self.store.read(entry.place).get("kind"))
+        kind = str(self.store.read(entry.place, entry.key).get("kind"))
         return kind in INFRASTRUCTURE and entry.attempts < self._most_attempts(kind)
 
     def _most_attempts(self, kind: str) -> int:
@@ -160,7 +183,8 @@ class MapRun:
             with self._lease() as ours:
                 # Between the plan and the lease another driver may have finished some.
                 self._adopt([key for key in list(self._waiting) if key in ours])
-                queue = WorkQueue((key for key in self._waiting if key in ours), self._make)
+                keys = (key for key in self._waiting if key in ours)
+                queue = WorkQueue(keys, self._make, self._fill)
                 self._drain(backend, queue)
             if not self._waiting or not getattr(backend, "waits", True):
                 return
@@ -185,27 +209,29 @@ class MapRun:
                 self._tell()
 
     def _make(self, keys: Sequence[bytes]) -> list[Work]:
-        """Return works with their items."""
-        works = [self._works[key] for key in keys]
-        rows = [self.row(self._waiting[key][0]) for key in keys]
-        fresh = [row for work, row in zip(works, rows, strict=True) if work.step == 0]
-        items = iter(self.items.read(fresh)) if fresh else iter(())
+        """Return works; those whose input is not computed have still to be given their items."""
         made: list[Work] = []
-        for work in works:
-            steps = self.call.variants[work.variant]
-            item = next(items) if work.step == 0 else work.item
+        for key in keys:
+            unit = self._waiting[key]
+            variant = unit % self._variants
+            step, item = self._begun.get(key, (0, None))
+            structure = self.ledger.structure(unit)
+            seed = self.call.seed_of(variant, step, structure)
+            tries = self._attempts.get(key, 0)
             made.append(
-                Work(
-                    work.key,
-                    work.structure,
-                    self.items.given(item, "all" if len(steps) > 1 else steps[0].reads),
-                    work.seed,
-                    work.variant,
-                    work.step,
-                    self._attempts[work.key],
-                )
+                Work(key, structure, item, seed, variant, step, tries, self.row(unit))
             )
         return made
+
+    def _fill(self, works: list[Work]) -> list[Work]:
+        """Give works what their functions get of the items."""
+        fresh = [work for work in works if work.step == 0]
+        for work, item in zip(fresh, self.items.read([work.row for work in fresh]), strict=True):
+            work.item = item
+        for work in works:
+            steps = self.call.variants[work.variant]
+            work.item = self.items.given(work.item, "all" if len(steps) > 1 else steps[0].reads)
+        return works
 
     def _take_up(self, done: Iterable[Done], queue: WorkQueue) -> None:
         found = list(done)
@@ -213,7 +239,7 @@ class MapRun:
         again: list[bytes] = []
         for entry in found:
             if not entry.last:
-                for unit in self._waiting.get(entry.origin, ()):
+                for unit in self._units(entry.origin):
                     self.chains.setdefault(unit, []).append(entry.place)
                 continue
             failed = entry.status != "ok"
@@ -230,7 +256,7 @@ class MapRun:
         again = [key for key in lost.keys if key in self._waiting]
         if again and lost.blame:
             victim = again[0]
-            self._attempts[victim] += 1
+            self._attempts[victim] = self._attempts.get(victim, 0) + 1
             if self._attempts[victim] >= self._most_attempts(lost.kind):
                 self._give_up(victim, lost)
                 again = again[1:]
@@ -240,28 +266,28 @@ class MapRun:
         """Settle what has a record by now."""
         self.store.refresh()
         for key, entry in self.store.find(keys, refresh=False).items():
-            work = self._works[key]
+            [work] = self._make([key])
             steps = self.call.variants[work.variant]
             if entry.status == "ok" and (work.step + 1 == len(steps)):
                 self._finish(key, key, entry.place)
             elif entry.status == "ok":
                 self._look_further(key)
-            elif entry.attempts > self._attempts[key] and not self._is_curable(entry):
+            elif entry.attempts > work.attempts and not self._is_curable(entry):
                 self._finish(key, key, entry.place, failed=True)
 
     def _look_further(self, key: bytes) -> None:
         """Plan the units of a work again, whose first step has a result by now."""
-        work, units = self._works.pop(key), self._waiting.pop(key)
+        step, item = self._begun.get(key, (0, None))
         todo = [
-            (unit, work.step, self.items.read([self.row(unit)])[0] if not work.step else work.item)
-            for unit in units
+            (unit, step, item if step else self.items.read([self.row(unit)])[0])
+            for unit in self._stop_waiting(key)
         ]
         while todo:
             todo = self._advance(todo)
 
     def _give_up(self, key: bytes, lost: Lost) -> None:
         """Store the failure of an item that ended its worker every time."""
-        work = self._works[key]
+        [work] = self._make([key])
         failure = {
             "kind": lost.kind,
             "type": "WorkerLost",
@@ -270,30 +296,26 @@ class MapRun:
             "host": lost.host,
             "job": lost.job or job_id(),
             "kept_files": [],
-            "attempts": self._attempts[key],
+            "attempts": work.attempts,
         }
         step = self.call.variants[work.variant][work.step]
-        tries = self._attempts[key]
         record = ItemRecord(
-            key, step.recipe.id, work.structure, "failed", encode(failure), 0.0, tries
+            key, step.recipe.id, work.structure, "failed", encode(failure), 0.0, work.attempts
         )
         [place] = self.store.put([record])
         self._finish(key, key, place, failed=True)
 
     def _finish(self, origin: bytes, key: bytes, place: Place, *, failed: bool = False) -> None:
-        if not failed:
-            self._computed.add(key)
-        for unit in self._waiting.pop(origin, ()):
+        units = self._stop_waiting(origin)
+        self._computed += bool(units) and not failed
+        for unit in units:
             self._settle(unit, key, place, failed=failed)
-        self._works.pop(origin, None)
 
     def _settle(self, unit: int, key: bytes, place: Place, *, failed: bool = False) -> None:
         self._settled += 1
-        self.keys[unit] = key
+        self.ledger.settle(unit, key, None if failed else place)
         if failed:
             self.failed[unit] = place
-        else:
-            self.places[unit] = place
 
     def _tell(self) -> None:
         if self._progress is not None:
@@ -303,11 +325,11 @@ class MapRun:
         """Return the failures, in the order of the input."""
         found: list[Failure] = []
         for unit, place in sorted(self.failed.items()):
-            values = self.store.read(place)
+            values = self.store.read(place, self.keys[unit])
             found.append(Failure.from_json(values, self.row(unit)))
         return found
 
     def report(self) -> MapReport:
         """Return how many units were computed, found, failed and are pending."""
-        n_failed, n_ok = len(self.failed), len(self._computed)
+        n_failed, n_ok = len(self.failed), self._computed
         return MapReport(n_ok, self._settled - n_failed - n_ok, n_failed, self.pending)

@@ -91,9 +91,7 @@ def _run_item(call: Call, entry: Work, writer: Writer, scratch: Path) -> list[Do
         place = writer.append(record)
         last = output is None or number + 1 == len(steps)
         done.append(
-            Done(
-                key, step.recipe.id, structure, status, place, seconds, attempts, entry.key, last
-            )
+            Done(key, step.recipe.id, structure, status, place, seconds, attempts, entry.key, last)
         )
         if status == "ok" and "scratch" in step.injected:
             shutil.rmtree(scratch / key.hex(), ignore_errors=True)
@@ -153,9 +151,7 @@ def _run_batch(call: Call, work: Sequence[Work], writer: Writer, scratch: Path) 
         record = ItemRecord(entry.key, recipe, entry.structure, status, body, seconds, tries)
         place = writer.append(record)
         done.append(
-            Done(
-                entry.key, recipe, entry.structure, status, place, seconds, tries, entry.key, True
-            )
+            Done(entry.key, recipe, entry.structure, status, place, seconds, tries, entry.key, True)
         )
     return done
 

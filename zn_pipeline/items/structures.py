@@ -7,13 +7,10 @@ and read once for all. What is irregular (info, constraints ...) follows as a pl
 
 from __future__ import annotations
 
-from types import MethodType
 from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.cell import Cell
 from ase.constraints import dict2constraint
 
 from zn_pipeline.items.values import (
@@ -30,6 +27,7 @@ from zn_pipeline.items.values import (
     write,
     write_dict,
 )
+from zn_pipeline.serialize.frames.snapshot import new_atoms, new_calculator
 
 _ALIGN: Final = 16
 _CELL_BYTES: Final = 72
@@ -55,7 +53,7 @@ def _write_atoms(atoms: Atoms, out: Parts) -> None:
     if atoms.constraints:
         extra["constraints"] = [_describe(item) for item in atoms.constraints]
     displacement = atoms.get_celldisp()
-    if displacement.shape != _DISPLACEMENT.shape or displacement.tobytes() != _NO_DISPLACEMENT:
+    if displacement.shape != (3, 1) or displacement.tobytes() != _NO_DISPLACEMENT:
         extra["celldisp"] = displacement
     layout = (calculator, bool(extra), n_arrays, *columns)
     header = _headers.get(layout) or remember(_headers, layout, _header(layout))
@@ -191,7 +189,7 @@ def _read_atoms(data: bytes, at: int) -> tuple[Any, int]:
         if known is None:
             own = bytearray(data[start : start + size])
             known = _new_atoms(_values(columns, own, extra), own)
-        atoms.calc = _new_calculator(known, calculator, _values(result_columns, block, extra))
+        atoms.calc = new_calculator(known, _values(result_columns, block, extra), calculator)
     return atoms, end
 
 
@@ -207,40 +205,9 @@ def _values(columns: list[Column], block: bytearray, extra: dict[str, Any]) -> d
     return values
 
 
-# What the constructors of ASE check and convert is known to be in order here, and they are slow.
-_EMPTY: Final = Atoms()
-_DISPLACEMENT: Final = _EMPTY.get_celldisp()
-_CALCULATOR_STATE: Final = {
-    name: value
-    for name, value in vars(SinglePointCalculator(Atoms())).items()
-    if not isinstance(value, MethodType)  # bound to that one calculator
-}
-
-
 def _new_atoms(arrays: dict[str, np.ndarray], block: bytearray) -> Atoms:
-    atoms = Atoms.__new__(Atoms)
-    cell = Cell.__new__(Cell)
-    cell.array = np.ndarray((3, 3), float, block)
-    state: dict[str, Any] = vars(atoms)
-    state.update(vars(_EMPTY))
-    state["_cellobj"] = cell
-    state["_pbc"] = np.ndarray(3, bool, block, _CELL_BYTES)
-    state["_celldisp"] = _DISPLACEMENT.copy()
-    state["_constraints"] = []
-    state["arrays"] = arrays
-    state["info"] = {}
-    return atoms
-
-
-def _new_calculator(atoms: Atoms, name: str, results: dict[str, Any]) -> SinglePointCalculator:
-    calc = SinglePointCalculator.__new__(SinglePointCalculator)
-    state: dict[str, Any] = vars(calc)
-    state.update(_CALCULATOR_STATE)
-    state["atoms"] = atoms
-    state["results"] = results
-    state["parameters"] = {}
-    state["name"] = name
-    return calc
+    cell: np.ndarray = np.ndarray((3, 3), float, block)
+    return new_atoms(arrays, cell, np.ndarray(3, bool, block, _CELL_BYTES), {})
 
 
 WRITERS[Atoms] = _write_atoms

@@ -7,12 +7,9 @@ from copy import deepcopy
 from typing import Any, cast
 
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.cell import Cell
 
-from zn_pipeline.serialize.frames.snapshot import copy_frame
+from zn_pipeline.serialize.frames.snapshot import copy_frame, new_atoms, new_calculator, twin_of
 
-_EMPTY = Atoms()
 _IMMUTABLE = frozenset({int, float, str, bool, type(None)})
 
 
@@ -30,19 +27,16 @@ def visible(item: Any, reads: Any) -> Any:
 
 def stripped(atoms: Atoms, reads: tuple[str, ...]) -> Atoms:
     """Return an independent copy of a structure with nothing but what is read."""
-    # What the constructor of ASE checks and converts is known to be in order, and it is slow.
-    twin = Atoms.__new__(Atoms)
-    state = vars(twin)
-    state.update(vars(_EMPTY))
-    state["_cellobj"] = Cell(atoms.cell.array.copy())
-    state["_pbc"] = atoms.pbc.copy()
-    state["_celldisp"] = atoms.get_celldisp()
-    state["_constraints"] = []
-    state["info"] = {}
-    state["arrays"] = {
-        "numbers": atoms.arrays["numbers"].copy(),
-        "positions": atoms.arrays["positions"].copy(),
-    }
+    twin = new_atoms(
+        {
+            "numbers": atoms.arrays["numbers"].copy(),
+            "positions": atoms.arrays["positions"].copy(),
+        },
+        atoms.cell.array.copy(),
+        atoms.pbc.copy(),
+        {},
+    )
+    twin.set_celldisp(atoms.get_celldisp())
     arrays, info = atoms.arrays, atoms.info
     for name in reads if info or len(arrays) > 2 or not _plain(reads) else ():
         kind, _, key = name.partition(".")
@@ -53,9 +47,7 @@ def stripped(atoms: Atoms, reads: tuple[str, ...]) -> Atoms:
         elif name == "constraints":
             twin.set_constraint(deepcopy(atoms.constraints))
         elif name == "results" and atoms.calc is not None:
-            calculator = SinglePointCalculator(twin)
-            calculator.results.update(deepcopy(getattr(atoms.calc, "results", {})))
-            twin.calc = calculator
+            twin.calc = new_calculator(twin_of(twin), deepcopy(getattr(atoms.calc, "results", {})))
     return twin
 
 

@@ -22,14 +22,14 @@ def backend_of(
         If there is no such pool.
     """
     size = batch if isinstance(batch, int) else None
+    if hasattr(where, "scheduler_info"):  # a client of Dask, which has a method `run` as well
+        from zn_pipeline.items.dask import DaskBackend  # noqa: PLC0415
+
+        return DaskBackend(where, size)
     if is_backend(where):
         return where
     if isinstance(where, int) and not isinstance(where, bool):
         return _on_this_machine(where, size)
-    if hasattr(where, "scheduler_info"):  # a client of Dask
-        from zn_pipeline.items.dask import DaskBackend  # noqa: PLC0415
-
-        return DaskBackend(where, size)
     from zn_pipeline.queues.pools import read_pools  # noqa: PLC0415
 
     pools = read_pools(Path.cwd())

@@ -296,11 +296,11 @@ def test_labels_of_cp2k_do_not_depend_on_the_structure_before(tmp_path):
 @needs_cp2k
 def test_kpoints_of_cp2k_stand_for_a_larger_cell(tmp_path):
     # The Gamma point of a doubled cell is the same as two points of the single one.
-    single = Atoms("H2", [[0, 0, 0], [0.8, 0, 0]], cell=[2.4, 4.0, 4.0], pbc=True)
+    single = Atoms("H2", [[0, 0, 0], [0.8, 0, 0]], cell=[3.0, 6.0, 6.0], pbc=True)
     double = single.repeat((2, 1, 1))
-    evaluate = zn.Evaluate(real(kgrid=(2, 1, 1)), ("energy",), tmp_path)
+    evaluate = zn.Evaluate(real(kgrid=(2, 1, 1), cutoff_ry=200.0), ("energy",), tmp_path)
     energy = evaluate(single).get_potential_energy()
-    evaluate = zn.Evaluate(real(), ("energy",), tmp_path)
+    evaluate = zn.Evaluate(real(cutoff_ry=200.0), ("energy",), tmp_path)
     assert evaluate(double).get_potential_energy() == pytest.approx(2 * energy, abs=0.01)
     assert evaluate(single).get_potential_energy() != pytest.approx(energy, abs=0.1)
 

@@ -391,3 +391,33 @@ def test_what_has_no_canonical_form_is_refused(counting, evaluations, structures
 
     with pytest.raises(zn.PipelineError, match="unknown"):
         zn.map(uses, structures, store=store)
+
+
+def test_one_file_for_each_input_file(counting, evaluations, structures, store, tmp_path):
+    for name, part in (("a", structures[:3]), ("b", structures[3:])):
+        ase.io.write(tmp_path / f"{name}.xyz", part)
+    target = str(tmp_path / "done" / "{stem}.h5")
+    for _ in range(2):
+        results = zn.map(
+            counting.picky, str(tmp_path / "?.xyz"), store=store, out=target, on_error="record"
+        )
+        assert [len(group) for group in results.groups()] == [3, 6]
+        assert [len(zn.Frames(tmp_path / "done" / f"{name}.h5")) for name in "ab"] == [3, 6]
+    assert evaluations() == 10
+
+
+def test_files_are_written_again_for_other_tags_and_names(counting, structures, store, tmp_path):
+    out = tmp_path / "out.h5"
+    zn.map(counting.Harmonic(), structures, store=store, out=out)
+    tagged = zn.map(counting.Harmonic(), structures, store=store, out=out, tags={"round": 2})
+    assert tagged[0].info["round"] == 2
+    structures[0].info["name"] = "renamed"
+    renamed = zn.map(counting.Harmonic(), structures, store=store, out=out, tags={"round": 2})
+    assert renamed[0].info == {"name": "renamed", "round": 2}
+
+
+def test_provenance(counting, structures, store, tmp_path):
+    output = zn.Output(tmp_path / "out.h5", provenance=True)
+    results = zn.map(counting.Harmonic(), structures, store=store, out=output)
+    stamp = results[4].info["zn_provenance"]
+    assert (stamp["file"], stamp["position"], len(stamp["key"])) == ("memory", 4, 40)

@@ -67,3 +67,60 @@ def scheduler(tmp_path: Path, make_pool: Callable[..., Pool]) -> Callable[..., S
         return scheduler_for(make_pool(kind, **settings), Local(tmp_path))
 
     return make
+
+
+# A batch system of one file: a line `id name` for each job that was submitted and waits for ever.
+SBATCH = r"""
+queue="$(dirname "$0")/queue"
+name=$(grep -o 'job-name=.*' "${@: -1}" | cut -d= -f2)
+id=$(($(wc -l <"$queue" 2>/dev/null || echo 0) + 1))
+echo "$id|PENDING|None|$name" >>"$queue"
+echo "$id"
+"""
+SQUEUE = r"""
+queue="$(dirname "$0")/queue"
+[ -e "$(dirname "$0")/down" ] && { echo "Unable to contact slurm controller" >&2; exit 1; }
+[ -e "$queue" ] || exit 0
+for word in "$@"; do case "$word" in --name=*) wanted="${word#--name=}" ;; esac; done
+if [ -n "$wanted" ]; then
+    grep -E 'PENDING|RUNNING' "$queue" | awk -F'|' -v w="$wanted" '$4 == w {print $1 "|" $4}'
+else
+    cut -d'|' -f1-3 "$queue"
+fi
+"""
+
+
+class Queue:
+    """The batch system of one file."""
+
+    def __init__(self, commands) -> None:
+        self.commands = commands
+        self.file = commands.folder / "queue"
+        commands.write("sbatch", SBATCH)
+        commands.write("squeue", SQUEUE)
+        commands.say("scontrol", err="Invalid job id specified", code=1)
+        commands.say("sacct", code=1)
+        commands.say("scancel")
+
+    def say(self, state: str) -> None:
+        """Put all jobs into a state."""
+        lines = [line.split("|") for line in self.file.read_text().splitlines()]
+        self.file.write_text("".join(f"{x[0]}|{state}|None|{x[3]}\n" for x in lines))
+
+    def is_down(self, down: bool) -> None:
+        file = self.commands.folder / "down"
+        file.touch() if down else file.unlink()
+
+    def lose_answers(self) -> None:
+        """Take jobs, and say that something went wrong."""
+        fails = "echo 'Socket timed out on send/recv operation' >&2; exit 1"
+        self.commands.write("sbatch", SBATCH + fails)
+
+    @property
+    def submissions(self) -> int:
+        return sum(call.startswith("sbatch") for call in self.commands.calls)
+
+
+@pytest.fixture
+def queue(commands) -> Queue:
+    return Queue(commands)

@@ -1,12 +1,16 @@
 """Jobs live on without a driver and are never submitted twice."""
 
+import contextlib
+import itertools
 import json
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from zn_pipeline.queues.jobfolder import INTENT, SUBMITTED
@@ -19,56 +23,6 @@ from zn_pipeline.queues.watch import Patience
 from zn_pipeline.resources import Resources
 
 QUICK = Patience(grace_seconds=0.3, stale_seconds=0.4, settle_seconds=0.1, heartbeat_seconds=0.1)
-# A batch system of one file: a line `id name` for each job that was submitted and waits for ever.
-SBATCH = r"""
-queue="$(dirname "$0")/queue"
-name=$(grep -o 'job-name=.*' "${@: -1}" | cut -d= -f2)
-id=$(($(wc -l <"$queue" 2>/dev/null || echo 0) + 1))
-echo "$id|PENDING|None|$name" >>"$queue"
-echo "$id"
-"""
-SQUEUE = r"""
-queue="$(dirname "$0")/queue"
-[ -e "$(dirname "$0")/down" ] && { echo "Unable to contact slurm controller" >&2; exit 1; }
-[ -e "$queue" ] || exit 0
-for word in "$@"; do case "$word" in --name=*) wanted="${word#--name=}" ;; esac; done
-if [ -n "$wanted" ]; then
-    grep -E 'PENDING|RUNNING' "$queue" | awk -F'|' -v w="$wanted" '$4 == w {print $1 "|" $4}'
-else
-    cut -d'|' -f1-3 "$queue"
-fi
-"""
-
-
-class Queue:
-    """The batch system of one file."""
-
-    def __init__(self, commands) -> None:
-        self.commands = commands
-        self.file = commands.folder / "queue"
-        commands.write("sbatch", SBATCH)
-        commands.write("squeue", SQUEUE)
-        commands.say("scontrol", err="Invalid job id specified", code=1)
-        commands.say("sacct", code=1)
-        commands.say("scancel")
-
-    def say(self, state: str) -> None:
-        """Put all jobs into a state."""
-        lines = [line.split("|") for line in self.file.read_text().splitlines()]
-        self.file.write_text("".join(f"{x[0]}|{state}|None|{x[3]}\n" for x in lines))
-
-    def is_down(self, down: bool) -> None:
-        file = self.commands.folder / "down"
-        file.touch() if down else file.unlink()
-
-    @property
-    def submissions(self) -> int:
-        return sum(call.startswith("sbatch") for call in self.commands.calls)
-
-
-@pytest.fixture
-def queue(commands) -> Queue:
-    return Queue(commands)
 
 
 @pytest.fixture
@@ -179,7 +133,7 @@ def test_two_drivers_submit_once(drivers, queue):
 
 def test_a_submission_that_said_nothing_is_looked_for(drivers, queue):
     """The queue took the job, but its answer was lost."""
-    queue.commands.write("sbatch", SBATCH + "\necho 'Socket timed out on send/recv' >&2; exit 1")
+    queue.lose_answers()
     jobs = drivers()
     assert launch(jobs).phase == "waiting"
     assert jobs.poll()["abc"].job_id == "1"
@@ -271,6 +225,37 @@ def test_a_job_that_is_done_runs_again_when_asked(drivers, queue):
     assert read_json(jobs.path("abc") / "done-1.json")["exit_code"] == 5
 
 
+class Elsewhere(Local):
+    """Another machine that jobs and copies go to: another folder."""
+
+    def __init__(self, here: Path, there: Path) -> None:
+        super().__init__(here)
+        self.root = str(there)
+
+    def push(self, name, *, skip=()):
+        ignore = shutil.ignore_patterns(*skip)
+        shutil.copytree(self.local / name, self.folder(name), ignore=ignore, dirs_exist_ok=True)
+
+    def pull_files(self, names, files):
+        for name, file in itertools.product(names, files):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy2(Path(self.folder(name), file), self.local / name / file)
+
+
+def test_a_job_that_is_done_elsewhere_is_not_submitted_again(make_pool, queue, tmp_path: Path):
+    for attempt in range(2):
+        here = tmp_path / f"driver-{attempt}"
+        jobs = Jobs(make_pool("slurm"), here, transport=Elsewhere(here, tmp_path / "there"))
+        status = launch(jobs)
+        if not attempt:
+            assert status.phase == "pending"
+            queue.say("COMPLETED")
+            record = {"exit_code": 0, "stopped": None, "host": "n1", "job_id": "1", "attempt": 1}
+            write_json(tmp_path / "there" / "abc" / "done.json", record)
+    assert (status.phase, queue.submissions) == ("done", 1)
+    assert not (tmp_path / "there" / "abc" / INTENT).exists()
+
+
 def test_later_attempts_ask_for_more(drivers, queue):
     jobs = drivers(memory_gib=1, retry_resources=({"memory_gib": 4},))
     launch(jobs)
@@ -345,6 +330,18 @@ def test_a_running_job_that_is_cancelled_is_lost(drivers):
     jobs.cancel(["abc"])
     status = jobs.wait(timeout_seconds=30)["abc"]
     assert (status.phase, status.loss, status.stopped) == ("lost", "killed", "killed")
+
+
+def test_a_running_job_that_is_killed_is_lost_with_all_that_it_runs(drivers):
+    jobs = drivers("local")
+    launch(jobs, code="import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    log = jobs.path("abc") / "stdout.log"
+    while not (log.exists() and log.read_text()):
+        time.sleep(0.05)
+    psutil.Process(read_json(jobs.path("abc") / "heartbeat")["pid"]).kill()
+    assert jobs.wait(timeout_seconds=30)["abc"].loss == "killed"
+    command = Path("/proc", log.read_text().strip(), "cmdline")
+    assert not command.exists() or not command.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".a", "a b", "x" * 101])

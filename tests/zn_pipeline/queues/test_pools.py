@@ -1,12 +1,13 @@
 """`pools.toml`: what it may hold, and how it says what it may not."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from zn_pipeline.queues.pools import Pool, PoolError, read_pools
+from zn_pipeline.queues.pools import Demand, Pool, PoolError, SshSettings, read_pools
 from zn_pipeline.resources import Resources
 
 EXAMPLE = """
@@ -125,3 +126,11 @@ def test_later_attempts_ask_for_more():
     asked = [pool.demand(attempt=attempt) for attempt in (1, 2, 3, 9)]
     assert [demand.memory_gib for demand in asked] == [8, 16, 64, 64]
     assert [demand.walltime_minutes for demand in asked] == [30, 30, 60, 60]
+
+
+def test_the_guide_shows_a_valid_file_and_every_key(read):
+    guide = (Path(__file__).parents[3] / "docs" / "pools.md").read_text()
+    example = re.search(r"```toml\n(.*?)```", guide, re.DOTALL)[1]
+    assert read(example).assigned("pbe_LabelFrames").name == "dft"
+    keys = {*Pool.model_fields, *SshSettings.model_fields, *Demand.model_fields} - {"name"}
+    assert not {key for key in keys if f"`{key}`" not in guide}

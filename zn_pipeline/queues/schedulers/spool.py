@@ -81,7 +81,9 @@ class Spool:
                     self._finish(waiting, {"state": "cancelled"})
                 elif (record := read_json(running)) is not None:
                     write_json(running, {**record, "cancelled": time.time()})
-                    _signal_session(record, signal.SIGTERM)
+                    mark = record.get("process")
+                    if mark is not None and is_alive(mark):
+                        os.kill(int(mark.split()[1]), signal.SIGTERM)
 
     def start_workers(self) -> None:
         """Start a worker for each free slot, as far as jobs wait."""
@@ -140,17 +142,19 @@ class Spool:
         code = self._wait(path, process)
         with self._lock():
             cancelled = "cancelled" in (read_json(path) or {})
-            state = "cancelled" if cancelled else "failed" if code else "done"
+            state = "cancelled" if cancelled or code < 0 else "failed" if code else "done"
             self._finish(path, {"state": state, "reason": f"exit code {code}"})
 
     def _wait(self, path: Path, process: subprocess.Popen[bytes]) -> int:
-        """Wait for a job; one that was cancelled and goes on is killed."""
+        """Wait for a job; a cancelled one that goes on is killed, and what it leaves behind."""
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(0.5)
+                code = process.wait(0.5)
+                _kill_session(process.pid)
+                return code
             record = read_json(path) or {}
             if time.time() - record.get("cancelled", time.time()) > KILL_AFTER_SECONDS:
-                _signal_session(record, signal.SIGKILL)
+                _kill_session(process.pid)
 
     def _state(self, job: str) -> dict[str, Any]:
         if self._file(PENDING, job).exists():
@@ -217,26 +221,12 @@ def is_alive(mark: str | None) -> bool:
     return mark is not None and process_mark(int(mark.split()[1])) == mark
 
 
-def _signal_session(record: dict[str, Any], number: int) -> None:
-    """Send a signal to a job; SIGKILL goes to every process of its session."""
-    mark = record.get("process")
-    if mark is None or not is_alive(mark):
-        return
-    leader = int(mark.split()[1])
-    pids = [leader]
-    if number == signal.SIGKILL:
-        everyone = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-        pids = [pid for pid in everyone if _session(pid) == leader]
-    for pid in pids:
+def _kill_session(leader: int) -> None:
+    """Kill every process of a session."""
+    for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
-
-
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except (ProcessLookupError, PermissionError):
-        return None
+            if os.getsid(int(path.name)) == leader:
+                os.kill(int(path.name), signal.SIGKILL)
 
 
 def main(arguments: Sequence[str]) -> None:

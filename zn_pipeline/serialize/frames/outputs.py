@@ -217,7 +217,8 @@ class FramesOutput:
         results
             For each of them a structure, a list of structures, which becomes a group, or None.
         keys
-            Keys of the results, one for each input structure if `provenance` is asked for.
+            Keys of the results, one for each input structure if `provenance` is asked for;
+            others may follow.
 
         Raises
         ------
@@ -257,7 +258,7 @@ class FramesOutput:
     def _stamped(
         self, inputs: Frames, results: Iterable[Any], keys: Sequence[bytes]
     ) -> Iterator[Any]:
-        for row, (result, key) in enumerate(zip(results, keys, strict=True)):
+        for row, (result, key) in enumerate(zip(results, keys[: len(inputs)], strict=True)):
             file, position = inputs.origin(row)
             stamp = {PROVENANCE: {"key": key.hex(), "file": file, "position": position}}
             if result is None or isinstance(result, Atoms):

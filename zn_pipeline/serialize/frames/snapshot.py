@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import deepcopy
+from types import MethodType
 from typing import Any, Final
 
 import numpy as np
@@ -125,15 +126,14 @@ def assemble(values: Iterable[NamedValue], velocities: np.ndarray | None = None)
     for origin, key, value in values:
         parts[origin][key] = value
     extras = fixed.get(EXTRAS, {})
-    atoms = twin_of(_EMPTY)
-    atoms.arrays = {
+    arrays = {
         "numbers": np.asarray(fixed["numbers"], dtype=int),
         "positions": np.asarray(fixed["positions"], dtype=float),
         **arrays,
     }
-    atoms.cell.array[:] = fixed["cell"]
-    atoms.pbc[:] = fixed["pbc"]
-    atoms.info = info
+    atoms = new_atoms(
+        arrays, np.array(fixed["cell"], dtype=float), np.array(fixed["pbc"], dtype=bool), info
+    )
     if "celldisp" in extras:
         atoms.set_celldisp(extras["celldisp"])
     if velocities is not None:
@@ -147,8 +147,7 @@ def assemble(values: Iterable[NamedValue], velocities: np.ndarray | None = None)
 
 def attach_results(atoms: Atoms, results: dict[str, Any]) -> None:
     """Give `atoms` a `SinglePointCalculator` with any results, those unknown to ASE too."""
-    atoms.calc = SinglePointCalculator(_Original(atoms))
-    atoms.calc.results.update(results)
+    atoms.calc = new_calculator(twin_of(atoms), results)
 
 
 def copy_frame(atoms: Atoms) -> Atoms:
@@ -200,14 +199,52 @@ def _copied(value: Any) -> Any:
     return deepcopy(value) if kind is not list or value else []
 
 
-class _Original:
-    """What a calculator asks for its copy of the structure that its results belong to."""
-
-    def __init__(self, atoms: Atoms) -> None:
-        self._atoms = atoms
-
-    def copy(self) -> Atoms:
-        return twin_of(self._atoms)
-
-
+# What the constructors of ASE check and convert is known to be in order here, and they are slow.
 _EMPTY: Final = Atoms()
+_CALCULATOR_STATE: Final = {
+    name: value
+    for name, value in vars(SinglePointCalculator(_EMPTY)).items()
+    if not isinstance(value, MethodType)  # bound to that one calculator
+}
+
+
+def new_atoms(
+    arrays: dict[str, np.ndarray], cell: np.ndarray, pbc: np.ndarray, info: dict[str, Any]
+) -> Atoms:
+    """Return a structure that is made of the given arrays themselves; nothing is checked.
+
+    Parameters
+    ----------
+    arrays
+        By name, among them int ``numbers`` and float ``positions``.
+    cell
+        In Angstrom, float (3, 3).
+    pbc
+        bool (3,).
+    """
+    atoms = Atoms.__new__(Atoms)
+    box = Cell.__new__(Cell)
+    box.array = cell
+    state: dict[str, Any] = vars(atoms)
+    state.update(vars(_EMPTY))
+    state["_cellobj"] = box
+    state["_pbc"] = pbc
+    state["_celldisp"] = np.zeros((3, 1))
+    state["_constraints"] = []
+    state["arrays"] = arrays
+    state["info"] = info
+    return atoms
+
+
+def new_calculator(
+    atoms: Atoms, results: dict[str, Any], name: str = "unknown"
+) -> SinglePointCalculator:
+    """Return a calculator with the given results of the given structure; nothing is copied."""
+    calc = SinglePointCalculator.__new__(SinglePointCalculator)
+    state: dict[str, Any] = vars(calc)
+    state.update(_CALCULATOR_STATE)
+    state["atoms"] = atoms
+    state["results"] = results
+    state["parameters"] = {}
+    state["name"] = name
+    return calc
