@@ -15,7 +15,7 @@ export DVC_NO_ANALYTICS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo examples test slow check format bench clean
+.PHONY: help venv demo examples test slow queues check format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,7 +53,11 @@ test: venv ## run the fast tests
 
 slow: venv ## run the tests against real components and the long ones
 	@echo "==> Running the slow tests ..."
-	@$(BIN)/python -m pytest -m slow -n 2 $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "No slow test was found."; }
+	@$(BIN)/python -m pytest -m "slow and not (slurm or sge or ssh)" -n 2 $(ARGS)
+
+queues: venv ## run the tests on the queues that run here, see .ci/queues
+	@echo "==> Running the tests on queues ..."
+	@$(BIN)/python -m pytest -m "slurm or sge or ssh" $(ARGS)
 
 check: venv ## lint, formatting, types and the direction of imports
 	@echo "==> ruff check";          $(BIN)/ruff check .

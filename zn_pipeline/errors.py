@@ -14,7 +14,7 @@
     +-- MapFailedError        more items of a map failed than are allowed
     +-- DamagedError          a stored result does not have the bytes that were written
     +-- NotCacheableError     a value has no stable digest, so what uses it cannot be cached
-    +-- QueueError            a batch system or a remote machine refused what was asked of it
+    +-- QueueError            a batch system did not answer, or its jobs cannot run
     +-- BusyError             another run holds this repository
     +-- RemoteError           a remote repository or revision cannot be read
     +-- MissingExtraError     an optional dependency is not installed
@@ -87,7 +87,7 @@ class NotCacheableError(PipelineError, TypeError):
 
 
 class QueueError(PipelineError):
-    """A batch system or a remote machine refused what was asked of it."""
+    """A batch system did not answer, or its jobs cannot run."""
 
 
 class BusyError(PipelineError):

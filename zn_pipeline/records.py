@@ -158,6 +158,7 @@ class Task:
     key : digest of all inputs; names the scratch folder and the record of a finished run
     root, tmp : project's root, and folder for records and scratch
     outs : paths that must exist afterwards, from the root
+    deps : paths that the node reads, from the root
     cpus : slots that the node takes
     gpus, memory_gib : what else it demands
     walltime_minutes : the node fails if it runs longer; None for no limit
@@ -175,6 +176,7 @@ class Task:
     walltime_minutes: float | None = None
     gpus: int = 0
     memory_gib: float | None = None
+    deps: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

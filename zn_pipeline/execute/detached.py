@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zn_pipeline.errors import PipelineError
+from zn_pipeline.execute.staging import bring_back, stage_project, staged_task
 from zn_pipeline.execute.worker import FAILURE_FILE, mark_failed, read_record, run_task
 from zn_pipeline.queues.jobs import PYTHON, Jobs
 from zn_pipeline.queues.pools import Pool
@@ -29,7 +31,8 @@ class DetachedExecutor:
 
     Parameters
     ----------
-    pool : of mode ``"detached"``; its jobs must see the project's folder
+    pool : of mode ``"detached"``. Jobs see the project's folder; behind ssh they get what the node
+        needs of it, and their outputs are brought back.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -57,13 +60,34 @@ class DetachedExecutor:
             memory_gib=task.memory_gib,
             walltime_minutes=task.walltime_minutes,
         )
-        self._jobs.launch(
-            name,
-            lambda folder: _write(folder, task),
-            [PYTHON, "-m", "zn_pipeline.execute.detached", "."],
-            demand,
-        )
         self._tasks[name] = task
+        if self._finished_before(name, task):
+            return
+        remote = self._pool.ssh is not None
+
+        def prepare(folder: Path) -> None:
+            if remote:
+                stage_project(folder, task)
+            _write(folder, task, staged=remote)
+
+        command = [PYTHON, "-m", "zn_pipeline.execute.detached", "."]
+        self._jobs.launch(name, prepare, command, demand, again=True)
+
+    def _finished_before(self, name: str, task: Task) -> bool:
+        """Whether the job of an earlier run has done the work; its results are here then."""
+        assert self._jobs is not None
+        if self._pool.ssh is None or name not in self._jobs.names():
+            return False
+        status = self._jobs.poll([name])[name]
+        if status.phase != "done" or status.exit_code:
+            return False
+        self._bring_back(name, task)
+        return read_record(self._tmp, task) is not None
+
+    def _bring_back(self, name: str, task: Task) -> None:
+        assert self._jobs is not None
+        with contextlib.suppress(PipelineError):
+            bring_back(self._jobs.fetch(name), task)
 
     def wait(self, timeout_seconds: float) -> Sequence[StageResult]:
         """Return results as they come; the scheduler is asked no more often than the pool says."""
@@ -80,6 +104,8 @@ class DetachedExecutor:
         for name, status in self._jobs.poll().items():
             task = self._tasks.get(name)
             if task is not None and status.ended:
+                if self._pool.ssh is not None:
+                    self._bring_back(name, task)
                 found = read_record(self._tmp, task)
                 if found is None:
                     found = _failed(task, status.message)
@@ -93,8 +119,9 @@ class DetachedExecutor:
     def _take(self, name: str, result: StageResult) -> StageResult:
         assert self._jobs is not None
         del self._tasks[name]
-        with contextlib.suppress(ValueError):  # the job may need a moment to end
-            self._jobs.forget(name)
+        if result.ok:  # else its folder keeps the checkpoints
+            with contextlib.suppress(ValueError):  # the job may need a moment to end
+                self._jobs.forget(name)
         return result
 
     def running(self) -> Sequence[str]:
@@ -126,16 +153,18 @@ def _failed(task: Task, message: str) -> StageResult:
     return StageResult(task.name, task.key, error=error, traceback=text)
 
 
-def _write(folder: Path, task: Task) -> None:
-    (folder / TASK_FILE).write_text(json.dumps(dataclasses.asdict(task)), encoding="utf-8")
+def _write(folder: Path, task: Task, *, staged: bool) -> None:
+    record = {"task": dataclasses.asdict(task), "staged": staged}
+    (folder / TASK_FILE).write_text(json.dumps(record), encoding="utf-8")
 
 
 def main() -> None:
     """Run the node in the folder given on the command line."""
-    values: dict[str, Any] = json.loads((Path(sys.argv[1]) / TASK_FILE).read_text("utf-8"))
-    values["outs"] = tuple(values["outs"])
-    task = Task(**values)
-    result = run_task(task)
+    folder = Path(sys.argv[1]).resolve()
+    record: dict[str, Any] = json.loads((folder / TASK_FILE).read_text("utf-8"))
+    values: dict[str, Any] = record["task"]
+    values["outs"], values["deps"] = tuple(values["outs"]), tuple(values["deps"])
+    result = run_task(staged_task(folder, values) if record["staged"] else Task(**values))
     if not result.ok:
         print(result.error, file=sys.stderr)
         sys.exit(1)

@@ -254,6 +254,7 @@ class Engine:
             walltime_minutes=demand.walltime_minutes,
             gpus=demand.gpus,
             memory_gib=demand.memory_gib,
+            deps=stage.deps,
             kind=str(entry["class"]),
         )
 

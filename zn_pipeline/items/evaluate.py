@@ -29,8 +29,8 @@ class Evaluate:
         ``(Class, keyword arguments)``
     properties : ASE names of the results to keep; those unknown to ASE go to the arrays of the
         structure (one entry per atom) or to its info. None takes energy (eV), forces (eV/Angstrom)
-        and, of structures that are periodic along some axis, stress (eV/Angstrom^3, order of
-        Voigt), as far as the calculator has them.
+        and stress (eV/Angstrom^3, order of Voigt), as far as the calculator has them. Structures
+        that are periodic along no axis get no stress.
     directory : where a calculator that writes files may write them; never part of the key
 
     Raises
@@ -112,7 +112,7 @@ class Evaluate:
             If a property is unknown to the calculator, or a result is not finite.
         """
         names = self.names
-        if self.properties is None and not atoms.pbc.any():
+        if not atoms.pbc.any():
             names = tuple(name for name in names if name != "stress")
         results = _results(self.made, atoms, names)
         for name, value in results.items():

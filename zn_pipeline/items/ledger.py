@@ -49,6 +49,10 @@ class Ledger:
             self._names.append(segment)
         self._segments[unit] = number
 
+    def key(self, unit: int) -> bytes:
+        """Return the key that a unit has a result for or waits for."""
+        return bytes(self._keys[_KEY * unit : _KEY * (unit + 1)])
+
     def structure(self, unit: int) -> bytes:
         """Return the hash of the structure of a unit that waits."""
         return bytes(self._structures[_STRUCTURE * unit : _STRUCTURE * (unit + 1)])
@@ -63,4 +67,4 @@ class Ledger:
     def keys(self) -> Iterator[bytes]:
         """Yield the keys of the results in order, empty where there is none."""
         for unit, number in enumerate(self._segments):
-            yield b"" if number < 0 else bytes(self._keys[_KEY * unit : _KEY * (unit + 1)])
+            yield b"" if number < 0 else self.key(unit)

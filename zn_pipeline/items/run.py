@@ -325,7 +325,7 @@ class MapRun:
         """Return the failures, in the order of the input."""
         found: list[Failure] = []
         for unit, place in sorted(self.failed.items()):
-            values = self.store.read(place, self.keys[unit])
+            values = self.store.read(place, self.ledger.key(unit))
             found.append(Failure.from_json(values, self.row(unit)))
         return found
 

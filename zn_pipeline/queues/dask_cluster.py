@@ -141,5 +141,6 @@ def _local_cluster(resources: Resources) -> Any:
             options = {**spec["options"], "env": environment}
             return {name: {**spec, "options": options, "slot": slot}}
 
-    settings: dict[str, Any] = {"host": LOOPBACK, "dashboard_address": None}
+    quiet = {"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
+    settings: dict[str, Any] = {"host": LOOPBACK, "scheduler_kwargs": quiet}
     return SlotCluster(n_workers=0, threads_per_worker=1, processes=True, **settings)

@@ -13,11 +13,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zn_pipeline.errors import PipelineError
-from zn_pipeline.naming import suggest
+from zn_pipeline.naming import POOLS_FILE, suggest
 from zn_pipeline.queues.environment import worker_environment as worker_environment
 from zn_pipeline.resources import Resources
 
-POOLS_FILE = "pools.toml"
 LOCAL = "local"
 
 Kind = Literal["local", "slurm", "sge", "pbs"]

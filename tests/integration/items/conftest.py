@@ -145,12 +145,13 @@ def here() -> Pool:
     )
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
+@pytest.fixture
+def client(ledger: Ledger) -> Iterator[Any]:
     """Return a client of two Dask workers."""
     from distributed import Client, LocalCluster
 
-    options = {"host": "127.0.0.1", "dashboard_address": None, "threads_per_worker": 1}
+    quiet = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    options = {"host": "127.0.0.1", "scheduler_kwargs": quiet, "threads_per_worker": 1}
     with LocalCluster(n_workers=2, **options) as cluster, Client(cluster) as made:
         yield made
 
@@ -207,6 +208,17 @@ class Maps:
         report = verify(self.store)
         assert report.clean, report
         assert not report.not_deterministic
+
+    def function(self, name: str) -> Any:
+        """Return one of the instrumented functions."""
+        return getattr(importlib.import_module("instrumented"), name)
+
+    def results(self, function: str, items: list[Atoms]) -> zn.Frames:
+        """Return what is in the store; nothing is left to be computed."""
+        begun = len(self.ledger.begun())
+        found = zn.map(self.function(function), items, store=self.store)
+        assert len(self.ledger.begun()) == begun
+        return found
 
     def processes(self, word: str = "") -> list[psutil.Process]:
         """Return the living processes that compute for the test, other than its drivers."""

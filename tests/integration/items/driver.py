@@ -56,7 +56,8 @@ def main() -> None:
     if isinstance(where, dict) and "dask" in where:
         from distributed import Client, LocalCluster
 
-        options = {"host": "127.0.0.1", "dashboard_address": None, "threads_per_worker": 1}
+        quiet = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+        options = {"host": "127.0.0.1", "scheduler_kwargs": quiet, "threads_per_worker": 1}
         with LocalCluster(n_workers=where["dask"], **options) as cluster, Client(cluster) as client:
             run(client, settings)
     elif isinstance(where, dict):

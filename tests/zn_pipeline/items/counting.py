@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -23,7 +24,7 @@ def note(word: str) -> None:
 class CountingHarmonic(Calculator):
     """Atoms bound to the origin by springs."""
 
-    implemented_properties = ["energy", "forces"]
+    implemented_properties: ClassVar = ["energy", "forces"]
 
     def __init__(self, strength: float) -> None:
         super().__init__()

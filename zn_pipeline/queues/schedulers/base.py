@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from zn_pipeline.errors import PipelineError
+from zn_pipeline.errors import PipelineError, QueueError
 from zn_pipeline.queues.environment import worker_environment
 from zn_pipeline.queues.pools import Pool
 from zn_pipeline.queues.transport import Answer, Transport
@@ -20,10 +20,6 @@ from zn_pipeline.resources import Resources
 
 SCRIPT = "job.sh"
 LOG = "job.log"
-
-
-class QueueError(PipelineError):
-    """The queue did not answer; nothing is known, and asking again may help."""
 
 
 class RefusedError(QueueError):
