@@ -74,7 +74,7 @@ def bring_back(folder: Path, task: Task) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(source, target)
     store = ItemStore.default(root)
-    for segment in sorted((staged / ".zn_items" / "segments").glob("*.seg")):
+    for segment in sorted(ItemStore.default(staged).segments.glob("*.seg")):
         store.adopt(segment)
     record = folder / RUNS / "results" / f"{task.name}.json"
     if record.exists() and json.loads(record.read_text("utf-8")).get("key") == task.key:

@@ -95,7 +95,6 @@ def test_the_result_shares_no_memory_and_can_be_changed():
         ({"a": np.array([object()])}, r"\['a'\]\[0\]", "builtins.object"),
         ({"m": np.ma.zeros(3)}, r"\['m'\]", "MaskedArray"),
     ],
-    ids=repr,
 )
 def test_what_cannot_be_stored_is_named(value, place, kind):
     with pytest.raises(TypeError, match=f"a stored value{place} must be .*{kind}"):
