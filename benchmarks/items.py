@@ -57,7 +57,7 @@ def null_calculator():
     from ase.calculators.calculator import Calculator, all_changes
 
     class Null(Calculator):
-        implemented_properties = ["energy", "free_energy", "forces", "stress"]
+        implemented_properties = ("energy", "free_energy", "forces", "stress")
 
         def calculate(self, atoms=None, properties=None, system_changes=all_changes):
             super().calculate(atoms, properties, system_changes)
@@ -88,11 +88,9 @@ class Ours:
 
     def write(self, file, frames):
         """Write the input file."""
-        self.zn.Frames(frames).write(file) if hasattr(self.zn.Frames, "write") else None
-        if not file.exists():
-            from zn_pipeline.serialize.frames import write_frames
+        from zn_pipeline.serialize.frames import write_frames
 
-            write_frames(file, frames)
+        write_frames(file, frames)
 
     def prepare(self, case):
         """Do what is not measured: an empty store, or one that has all results."""
@@ -159,7 +157,7 @@ def cpu_seconds():
 
 def peak_mib():
     """Return the largest resident set of this process so far."""
-    with open("/proc/self/status") as file:
+    with Path("/proc/self/status").open() as file:
         for line in file:
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 1024
@@ -169,7 +167,7 @@ def peak_mib():
 def serve(kind, n):
     """Run the cases whose names are read from stdin; answer each with what it cost."""
     answers = os.fdopen(os.dup(1), "w")
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     folder = Path(tempfile.mkdtemp(prefix="bench-items-"))
@@ -185,7 +183,6 @@ def serve(kind, n):
                         [sys.executable, __file__, "--write", kind, str(n), str(source)],
                         check=True,
                     )
-                shutil.rmtree(out, ignore_errors=True)
                 for old in folder.glob("out*"):
                     old.unlink()
                 items, target = source, out
@@ -292,9 +289,7 @@ def main():
         for name in ("cpu_us", "wall_us"):
             ours, theirs = runs[case, "ours"], runs.get((case, "wfl"))
             title = f"{CASES[case]}, {name[:-3]}"
-            rows.append(
-                report(title, least(ours, name), least(theirs, name) if theirs else None)
-            )
+            rows.append(report(title, least(ours, name), least(theirs, name) if theirs else None))
     for n in arguments.large:
         costs = {}
         for kind, python in (("ours", PYTHON), ("wfl", arguments.peer)):

@@ -7,9 +7,9 @@ in for a reference method; ``nodes.Xtb()`` would be GFN1-xTB.
 You should see::
 
     12 structures of 8 atoms
-    energies (eV): (12,), lowest 0.23, highest 1.42
-    forces (eV/Angstrom): (12, 8, 3), largest component 3.45
-    the first structure: Cu8 with E = 0.23 eV
+    energies (eV): (12,), lowest 0.68, highest 1.52
+    forces (eV/Angstrom): (12, 8, 3), largest component 4.33
+    the first structure: Cu8 with E = 1.12 eV
     every fourth: 3 structures
     failed: 0
 """

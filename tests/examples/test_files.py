@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from ase import Atoms
+from ase.build import bulk
 
 import zn_pipeline as zn
 
@@ -116,6 +118,53 @@ def test_a_failure_is_known_by_its_file(project, run_script):
     assert "failed     Count" in znp(run_script, "status")
     delete(project, "outs/Count/FAILED.txt")
     assert "stale      Count" in znp(run_script, "status")
+
+
+ITEMS = ".dvc/cache/zn_pipeline/items"
+
+
+def larger_than_one(atoms: Atoms) -> Atoms:
+    if len(atoms) == 1:
+        raise ValueError("too small")
+    return atoms
+
+
+def map_again() -> tuple[str, list[int]]:
+    structures = [bulk("Cu"), bulk("Cu", cubic=True)]
+    results = zn.map(larger_than_one, structures, out="all.h5", on_error="record")
+    return str(results.report), results.rows.tolist()
+
+
+def test_files_of_a_map_come_back(root, tmp_project):
+    first = ("1 computed, 0 found in the store, 1 failed", [1])
+    again = ("0 computed, 1 found in the store, 1 failed", [1])
+    assert map_again() == first
+    beside = {path.name for path in tmp_project.path.glob("all.h5*")}
+    assert beside == {"all.h5", "all.h5.keys", "all.h5.failures.jsonl", "all.h5.failed.h5"}
+    for name in beside:
+        delete(tmp_project, name)
+        assert map_again() == again
+        assert (tmp_project.path / name).exists()
+    text = (root / "docs" / "files.md").read_text()
+    store = {path.name for path in (tmp_project.path / ITEMS).glob("*[!-]???")}
+    assert store == {name for name in store if name in text} >= {"segments", "index.sqlite"}
+    for name in ("index.sqlite", "leases.sqlite"):
+        delete(tmp_project, f"{ITEMS}/{name}")
+        assert map_again() == again
+    delete(tmp_project, f"{ITEMS}/segments")
+    assert map_again() == first
+
+
+def test_only_a_node_with_its_list_of_failures_is_tried_again(project, run_script):
+    mapped = 'self.out = len(self.map(sqrt, [self.n, -1], on_error="record"))'
+    text = "from math import sqrt\n" + SCRIPT.replace("self.out = self.n", mapped)
+    project.write("workflow.py", text)
+    assert run_script("workflow.py") == "done 1\n"
+    failures = project.path / "outs/Count/failures.jsonl"
+    assert '"message": "math domain error"' in failures.read_text()
+    assert "1 done" in znp(run_script, "repro", "--retry", "failed")
+    failures.unlink()
+    assert "1 unchanged" in znp(run_script, "repro", "--retry", "failed")
 
 
 def test_the_page_names_every_file_of_a_project(root, project):

@@ -107,6 +107,12 @@ def run_bundle(folder: Path) -> int:
     store = manifest["store"]
     scratch = (folder / manifest["scratch"]).resolve()
     writer = SegmentWriter(folder / SEGMENTS if store is None else Path(store) / SEGMENTS)
+    deadline = _deadline()
+    if deadline is not None and time.time() > deadline:
+        raise PipelineError(
+            "the walltime must be long enough to begin an item, but it is over; set "
+            "walltime_minutes = ... in the pool of pools.toml"
+        )
     (folder / BEGUN).touch()
     told = _Told()
     try:
@@ -115,7 +121,7 @@ def run_bundle(folder: Path) -> int:
             work,
             writer,
             scratch=scratch,
-            deadline=_deadline(),
+            deadline=deadline,
             go_on=lambda: not told.stop,
         )
     finally:

@@ -232,13 +232,16 @@ class Call:
 
         Parameters
         ----------
-        by_value : send the project's own modules along, for workers that may not have them
+        by_value : send the project's own modules along, for workers that may not have them; those
+            that cannot be imported by name are sent in any case
         """
         import cloudpickle  # noqa: PLC0415, TID251 - functions travel to workers of this run only
 
         # What lies in a script is sent along; what lies in modules is imported by the worker.
         paths = json.dumps(_import_paths()).encode()
-        sent = [sys.modules[name] for name in _own_modules()] if by_value else []
+        sent = [
+            sys.modules[name] for name in _own_modules() if by_value or not _is_found(name)
+        ]
         for module in sent:
             cloudpickle.register_pickle_by_value(module)
         try:
@@ -286,6 +289,17 @@ def _own_modules() -> list[str]:
     tops = {name.partition(".")[0] for name in list(sys.modules)} - known
     own = {top for top in tops if is_own(top)}
     return [name for name in list(sys.modules) if name.partition(".")[0] in own]
+
+
+def _is_found(name: str) -> bool:
+    """Whether another process would find a module by its name."""
+    file = getattr(sys.modules[name], "__file__", None)
+    if file is None:
+        return True
+    relative = name.replace(".", "/")
+    places = [Path(path).resolve() / relative for path in sys.path]
+    found = Path(file).resolve()
+    return any(found in (place.with_suffix(".py"), place / "__init__.py") for place in places)
 
 
 def _extend_path(paths: Iterable[str]) -> None:

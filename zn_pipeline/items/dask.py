@@ -12,7 +12,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,13 @@ class DaskBackend:
                     return
                 for future in _finished(client, list(futures)):
                     sent = futures.pop(future)
-                    yield _result(future, sent, size)
+                    result = _result(future, sent, size)
+                    yield result
+                    if not isinstance(result, Lost):
+                        told = {entry.origin for entry in result}
+                        left = tuple(key for key in sent.keys if key not in told)
+                        if left:
+                            yield Lost(left, "infrastructure", "not in its report", blame=False)
                     (store.folder / NOTES / sent.name).unlink(missing_ok=True)
         finally:
             for future in futures:
@@ -148,8 +154,19 @@ def compute_chunk(
         for key, structure, item, seed, variant, step, attempts in packed
         if key not in before
     ]
-    done = run_chunk(call, work, writer, scratch=store / "scratch")
+    done = run_chunk(call, work, writer, scratch=store / "scratch", go_on=_staying())
     return time.monotonic() - begin, done
+
+
+def _staying() -> Callable[[], bool]:
+    """Return what tells whether this worker is not being sent home.
+
+    If it is, another worker has been given the chunk, and goes on with the next item.
+    """
+    from distributed import Status, get_worker
+
+    worker = get_worker()
+    return lambda: worker.status in (Status.running, Status.paused)
 
 
 @functools.lru_cache(maxsize=8)

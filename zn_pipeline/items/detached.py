@@ -54,10 +54,13 @@ class DetachedBackend:
                     self._submit(call, queue, store, jobs, live)
                 if not live or not self.waits:
                     return
-                statuses = jobs.poll()
-                ended = [name for name in live if name in statuses and statuses[name].ended]
+                statuses = jobs.poll(live)
+                ended = [name for name in live if statuses[name].ended or is_gone(statuses[name])]
                 for name in ended:
                     keys = live.pop(name)
+                    if is_gone(statuses[name]):
+                        yield Lost(keys, "infrastructure", "another driver has it", blame=False)
+                        continue
                     self._collect(jobs, folder / name, store)
                     yield self._lost(keys, statuses[name], folder / name)
                     jobs.forget(name)
@@ -138,6 +141,11 @@ class DetachedBackend:
         blame = begun and (status.phase == "lost" or code != 0)
         host, job = status.host or "", status.job_id or ""
         return Lost(keys, kind, message, blame=blame, host=host, job=job)
+
+
+def is_gone(status: JobStatus) -> bool:
+    """Whether another driver has taken up what a job left, and removed its folder."""
+    return status.attempt == 0
 
 
 def job_name(call: Call, work: Sequence[Work]) -> str:

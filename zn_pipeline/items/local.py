@@ -23,6 +23,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
+from zn_pipeline.errors import QueueError
 from zn_pipeline.items.backends import ChunkSize, WorkQueue
 from zn_pipeline.items.call import Call, digest_of, loaded
 from zn_pipeline.items.leases import THREAD
@@ -75,7 +76,7 @@ class ProcessBackend:
                     result = worker.receive()
                     if isinstance(result, Lost):
                         workers.remove(worker)
-                    else:
+                    elif result:
                         size.add(time.monotonic() - worker.since, len(result))
                     yield result
         finally:
@@ -103,7 +104,7 @@ class ProcessBackend:
             if self._environments:
                 variables = self._environments[len(others) % len(self._environments)]
             process = subprocess.Popen(
-                [sys.executable, "-m", "zn_pipeline.items.local", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "zn_pipeline.items.local", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 env={**os.environ, **variables},
                 start_new_session=True,
@@ -122,6 +123,7 @@ class _Worker:
     process: subprocess.Popen[bytes] | None = None
     keys: tuple[bytes, ...] = ()
     since: float = 0.0
+    started: bool = False
 
     def send(self, work: list[Work]) -> None:
         self.keys, self.since = tuple(entry.key for entry in work), time.monotonic()
@@ -136,15 +138,30 @@ class _Worker:
             self.channel.send(packed)
 
     def receive(self) -> list[Done] | Lost:
+        """Return what was done, nothing if the worker has only just begun, or what was lost.
+
+        Raises
+        ------
+        QueueError
+            If the worker could not begin at all, which the next could not either.
+        """
         try:
-            done: list[Done] = self.channel.recv()
+            answer: list[Done] | None = self.channel.recv()
         except (EOFError, OSError):
             return self._lost()
+        self.started = True
+        if answer is None:  # it has just begun
+            return []
         self.keys = ()
-        return done
+        return answer
 
     def _lost(self) -> Lost:
         code = self._wait()
+        if not self.started and code > 0:
+            raise QueueError(
+                "worker processes must be able to import what the map calls, received exit code "
+                f"{code} and the message above; put it into a module that can be imported"
+            )
         kind: FailureKind = "killed" if code < 0 else "infrastructure"
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         return Lost(self.keys, kind, f"the worker process ended {how}")
@@ -243,7 +260,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = connection.Connection(int(sys.argv[1]))
     payload, digest, folder = channel.recv()
-    serve(channel, loaded(payload, digest), ItemStore(Path(folder)), os.getppid())
+    call = loaded(payload, digest)
+    channel.send(None)
+    serve(channel, call, ItemStore(Path(folder)), os.getppid())
 
 
 if __name__ == "__main__":

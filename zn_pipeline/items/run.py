@@ -185,7 +185,8 @@ class MapRun:
                 self._adopt([key for key in list(self._waiting) if key in ours])
                 keys = (key for key in self._waiting if key in ours)
                 queue = WorkQueue(keys, self._make, self._fill)
-                self._drain(backend, queue)
+                if len(queue):
+                    self._drain(backend, queue)
             if not self._waiting or not getattr(backend, "waits", True):
                 return
             time.sleep(LEASE_WAIT_SECONDS)
@@ -218,9 +219,7 @@ class MapRun:
             structure = self.ledger.structure(unit)
             seed = self.call.seed_of(variant, step, structure)
             tries = self._attempts.get(key, 0)
-            made.append(
-                Work(key, structure, item, seed, variant, step, tries, self.row(unit))
-            )
+            made.append(Work(key, structure, item, seed, variant, step, tries, self.row(unit)))
         return made
 
     def _fill(self, works: list[Work]) -> list[Work]:
@@ -230,7 +229,7 @@ class MapRun:
             work.item = item
         for work in works:
             steps = self.call.variants[work.variant]
-            work.item = self.items.given(work.item, "all" if len(steps) > 1 else steps[0].reads)
+            work.item = self.items.given(work.item, steps[0].reads if len(steps) == 1 else "all")
         return works
 
     def _take_up(self, done: Iterable[Done], queue: WorkQueue) -> None:

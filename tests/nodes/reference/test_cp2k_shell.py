@@ -230,6 +230,7 @@ def test_no_shell_outlives_its_calculator(calculator, command, tmp_path):
     wait_until(lambda: not is_running(pid))
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # JAX may be about
 def test_a_fork_starts_its_own_shell_and_leaves_the_other(calculator):
     calc = calculator(reuse_orbitals=True)
     calc.calculate(gas(0))

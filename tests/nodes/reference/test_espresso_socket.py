@@ -147,6 +147,7 @@ def test_a_process_that_is_killed_fails_its_structure_and_is_started_again(make)
     assert good._session.process.popen.pid != pid
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # JAX may be about
 def test_a_fork_starts_its_own_process_and_leaves_the_other(make, tmp_path):
     calc = make()
     calc.calculate(helium(0))

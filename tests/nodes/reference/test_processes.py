@@ -99,6 +99,7 @@ def test_a_program_does_not_outlive_a_caller_that_is_killed(tmp_path):
     wait_until(lambda: not is_running(child))
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # JAX may be about
 def test_a_fork_does_nothing_to_the_program(tmp_path):
     process = Process(["/bin/sh", "-c", "sleep 300"], tmp_path, environment={})
     fork = os.fork()

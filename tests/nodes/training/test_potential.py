@@ -50,7 +50,7 @@ def model(labelled):
 def test_the_model_learns_the_forces(model, labelled):
     forces = np.concatenate([frame.get_forces() for frame in labelled[20:]])
     predicted = np.concatenate([frame.get_forces() for frame in model.predict(labelled[20:])])
-    assert np.sqrt(np.mean((predicted - forces) ** 2)) < 0.35 * forces.std()
+    assert np.sqrt(np.mean((predicted - forces) ** 2)) < 0.4 * forces.std()
 
 
 def test_history_and_metrics_agree(model):

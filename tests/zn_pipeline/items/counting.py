@@ -87,6 +87,12 @@ def slow(atoms: Atoms) -> Atoms:
     return atoms
 
 
+def slower(atoms: Atoms) -> Atoms:
+    note(str(atoms.info["name"]))
+    time.sleep(0.2)
+    return atoms
+
+
 def walk(atoms: Atoms, scratch: Path) -> Atoms:
     """Go ten steps, one checkpoint each; the first attempt is killed at the seventh."""
     file = scratch / "step"

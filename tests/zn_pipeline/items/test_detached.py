@@ -11,8 +11,9 @@ import pytest
 import zn_pipeline as zn
 from zn_pipeline.items.backends import WorkQueue
 from zn_pipeline.items.call import Call, step_of
-from zn_pipeline.items.detached import DetachedBackend, job_name
+from zn_pipeline.items.detached import DetachedBackend, is_gone, job_name
 from zn_pipeline.items.records import Work
+from zn_pipeline.queues.jobfolder import JobStatus
 from zn_pipeline.queues.pools import Pool
 
 
@@ -93,6 +94,7 @@ counting = sys.modules["counting_items"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(counting)
 import zn_pipeline as zn
 from zn_pipeline.items.detached import DetachedBackend
+from zn_pipeline.queues.jobfolder import JobStatus
 from zn_pipeline.queues.pools import Pool
 pool = Pool(name="here", kind="local", mode="detached", workers=2, items_per_job=4,
             poll_seconds=0.2)
@@ -139,3 +141,14 @@ def test_a_queue_gives_up_what_is_claimed():
     queue = WorkQueue([b"1", b"2", b"3"], lambda keys: list(keys))
     assert queue.claim([b"2", b"9"]) == (b"2",)
     assert queue.take(5) == [b"1", b"3"]
+
+
+def test_a_walltime_that_is_too_short_is_told(counting, structures, store, pool):
+    brief = pool.model_copy(update={"walltime_minutes": 0.001})
+    with pytest.raises(zn.PipelineError, match="walltime must be long enough"):
+        zn.map(counting.shifted, structures[:1], store=store, where=DetachedBackend(brief))
+
+
+def test_what_two_adopted_and_one_took_up_is_not_waited_for(structures):
+    assert is_gone(JobStatus(name="zn-1", phase="waiting", attempt=0))
+    assert not is_gone(JobStatus(name="zn-1", phase="waiting", attempt=1))

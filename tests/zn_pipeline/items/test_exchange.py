@@ -63,6 +63,7 @@ def test_results_go_from_one_store_to_another(item_store, other, remote, made):
     assert made.found(item_store, range(10)) == list(range(8))
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # JAX may be about
 def test_a_segment_of_a_killed_writer_is_pushed(item_store, remote, made):
     child = os.fork()
     if child == 0:

@@ -167,6 +167,7 @@ def test_two_processes_insert_the_same(tmp_path):
     store.close()
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # JAX may be about
 def test_a_fork_opens_its_own_connection(item_store, made):
     made.fill(item_store, range(3))
     child = os.fork()

@@ -119,6 +119,7 @@ def _renew(leases: Leases, owner: str) -> None:
     os._exit(0 if leases.renew(owner) else 1)
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # JAX may be about
 def test_a_fork_opens_its_own_connection(leases):
     owner = owner_name()
     leases.take(KEYS, owner)

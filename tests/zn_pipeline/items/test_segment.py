@@ -147,6 +147,7 @@ def test_a_writer_goes_on_in_a_new_segment(tmp_path, monkeypatch):
     assert [key for item in found for key in keys(item)] == list(range(20))
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # JAX may be about
 def test_a_writer_is_used_after_a_fork(tmp_path):
     path, _, writer = written(tmp_path, 3)
     child = os.fork()
