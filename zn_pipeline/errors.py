@@ -22,7 +22,6 @@
 Every message says what must hold, what was received, and how to mend it.
 """
 
-
 from __future__ import annotations
 
 import typing

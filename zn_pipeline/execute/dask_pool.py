@@ -55,9 +55,7 @@ class ClusterExecutor:
         futures = list(self._tasks)
         try:
             with self._client.as_current():
-                answer: Any = wait(
-                    futures, timeout=timeout_seconds, return_when="FIRST_COMPLETED"
-                )
+                answer: Any = wait(futures, timeout=timeout_seconds, return_when="FIRST_COMPLETED")
         except TimeoutError:
             return []
         return [self._result(future, self._tasks.pop(future)) for future in answer.done]

@@ -184,10 +184,12 @@ class Call:
     ----------
     variants : for each setting of the sweep (one if there is none) the steps, in order
     seed : the user's seed, from which those of the items are made
+    settings : of the sweep, one for each variant
     """
 
     variants: tuple[tuple[Step, ...], ...]
     seed: int | None = None
+    settings: tuple[Mapping[str, Any], ...] = ({},)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -239,9 +241,7 @@ class Call:
 
         # What lies in a script is sent along; what lies in modules is imported by the worker.
         paths = json.dumps(_import_paths()).encode()
-        sent = [
-            sys.modules[name] for name in _own_modules() if by_value or not _is_found(name)
-        ]
+        sent = [sys.modules[name] for name in _own_modules() if by_value or not _is_found(name)]
         for module in sent:
             cloudpickle.register_pickle_by_value(module)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, cast
@@ -20,7 +21,11 @@ CHUNK = 1000
 
 
 def collect(
-    run: MapRun, *, out: Any = None, tags: Mapping[str, Any] | None = None
+    run: MapRun,
+    *,
+    out: Any = None,
+    tags: Mapping[str, Any] | None = None,
+    lasting: bool = True,
 ) -> MapResults | MapValues:
     """Return the outputs of a run, in the order of its input.
 
@@ -29,10 +34,11 @@ def collect(
     run : after it was executed
     out : where structures go; None for memory
     tags : entries for ``Atoms.info`` of each output
+    lasting : whether the store is there later
     """
     facts: dict[str, Any] = {"failures": run.failures(), "report": run.report()}
     if out is not None:
-        return _in_files(run, out, dict(tags or {}), facts)
+        return _in_files(run, out, dict(tags or {}), facts, lasting=lasting)
     outputs = _Outputs(run, dict(tags or {}))
     values = list(outputs.each())
     if all(_is_structures(value) for value in values) and (
@@ -42,12 +48,18 @@ def collect(
         recorder = NestingRecorder()
         _gather(outputs.arrange(values), frames, recorder)
         source = ListSource(frames, recorder.root())
-        return MapResults.of(Frames.from_source(source), outputs.rows(values), **facts)
+        return MapResults.of(Frames.from_source(source), outputs.origins(), **facts)
     rows = [row for row, value in enumerate(values) if value is not None]
-    return MapValues([values[row] for row in rows], rows, **facts)
+    made = MapValues([values[row] for row in rows], rows, **facts)
+    if len(run.call.variants) > 1:
+        _, settings = outputs.origins()
+        made.settings = [[settings.pop(0) for _ in value] for value in made]
+    return made
 
 
-def _in_files(run: MapRun, out: Any, tags: dict[str, Any], facts: dict[str, Any]) -> MapResults:
+def _in_files(
+    run: MapRun, out: Any, tags: dict[str, Any], facts: dict[str, Any], *, lasting: bool
+) -> MapResults:
     """Write the outputs, unless the files hold them already."""
     given = FramesOutput.from_any(out)
     target = FramesOutput(given.target, tags={**given.tags, **tags}, provenance=given.provenance)
@@ -56,11 +68,13 @@ def _in_files(run: MapRun, out: Any, tags: dict[str, Any], facts: dict[str, Any]
     keys = [*run.ledger.keys(), run.content]
     if target.is_current(keys, inputs=inputs):
         written = target.frames(inputs)
-    elif inputs is None:
+        origins = partial(_origins_of, outputs) if lasting else _origins_of(outputs)
+        return MapResults.of(written, origins, **facts)
+    if inputs is None:
         written = target.write(outputs.arrange(outputs.each()), keys)
     else:
         written = target.write_results(inputs, outputs.each(), keys)
-    return MapResults.of(written, partial(_rows_of, outputs), **facts)
+    return MapResults.of(written, outputs.origins(), **facts)
 
 
 def _is_structures(value: Any) -> bool:
@@ -80,8 +94,10 @@ def _gather(entries: Iterable[Any], frames: list[Atoms], recorder: NestingRecord
         recorder.end()
 
 
-def _rows_of(outputs: _Outputs) -> list[int]:
-    return outputs.rows(outputs.each())
+def _origins_of(outputs: _Outputs) -> tuple[list[int], list[dict[str, Any]]]:
+    for _ in outputs.each():
+        pass
+    return outputs.origins()
 
 
 class _Outputs:
@@ -91,10 +107,13 @@ class _Outputs:
         self._run = run
         self._tags = tags
         self._variants = len(run.call.variants)
+        self.rows = array("q")
+        self.variants = array("q")
 
     def each(self) -> Iterator[Any]:
-        """Yield the output of each row, None where there is none."""
+        """Yield the output of each row, None where there is none; note whence each member is."""
         run, variants = self._run, self._variants
+        self.rows, self.variants = array("q"), array("q")
         for begin in range(0, len(run.items), CHUNK):
             rows = range(begin, min(begin + CHUNK, len(run.items)))
             units = range(rows.start * variants, rows.stop * variants)
@@ -105,6 +124,10 @@ class _Outputs:
                 None if place is None else self._finished(unit, next(found), items)
                 for unit, place in zip(units, places, strict=True)
             ]
+            for unit, value in zip(units, values, strict=True):
+                count = len(_members(value))
+                self.rows.extend([run.row(unit)] * count)
+                self.variants.extend([unit % variants] * count)
             if variants == 1:
                 yield from values
                 continue
@@ -140,18 +163,19 @@ class _Outputs:
         else:
             yield from (value for value in values if value is not None)
 
-    def rows(self, values: Iterable[Any]) -> list[int]:
-        """Return the row of each single structure."""
-        return [
-            row
-            for row, value in enumerate(values)
-            for _ in range(0 if value is None else len(value) if isinstance(value, list) else 1)
-        ]
+    def origins(self) -> tuple[list[int], list[dict[str, Any]]]:
+        """Return row and setting of each output that was yielded."""
+        settings = self._run.call.settings
+        return self.rows.tolist(), [dict(settings[number]) for number in self.variants]
 
 
 def _joined(values: list[Any]) -> list[Any]:
     """Return the outputs of all settings as one list."""
-    joined: list[Any] = []
-    for value in values:
-        joined.extend(value if isinstance(value, list) else [] if value is None else [value])
-    return joined
+    return [member for value in values for member in _members(value)]
+
+
+def _members(value: Any) -> list[Any]:
+    """Return the structures of an output, or a plain value as the only one."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) and _is_structures(value) else [value]

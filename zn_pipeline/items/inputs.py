@@ -61,7 +61,7 @@ class Items:
         """Whether items are structures or groups of structures."""
         if self.values is None:
             return True
-        return all(
+        return bool(self.values) and all(
             isinstance(member, Atoms)
             for value in self.values
             for member in (value if isinstance(value, (list, tuple)) else [value])

@@ -21,6 +21,7 @@ from zn_pipeline.items.retry import told
 from zn_pipeline.items.run import MapRun
 from zn_pipeline.items.store import ItemStore
 from zn_pipeline.items.where import backend_of
+from zn_pipeline.serialize.frames.outputs import FramesOutput
 
 SHOWN_FAILURES = 20
 MAX_DAMAGED = 3
@@ -110,6 +111,13 @@ def map_items(
     call = _call(func, arguments=arguments, reads=reads, sweep=sweep, batch=batch, seed=seed)
     given = Items(items, grouped=takes_list(call.steps[0].func) and not call.steps[0].batched)
     label = name or call.steps[-1].name
+    if out is not None:
+        out = FramesOutput.from_any(out)
+        if not given.of_structures and len(given):
+            raise ValueError(
+                f"out must be None for items that are no structures, received {out}; files are "
+                "given as a path, a glob, a list of Path objects or zn.Frames"
+            )
     with _opened(store, lasting=cache) as opened:
         for steps in call.variants:
             for step in steps:
@@ -125,7 +133,7 @@ def map_items(
                     )
                     run.execute(backend)
                 with contextlib.suppress(DamagedError):  # it counts as not done from now on
-                    results = collect(run, out=out, tags=tags)
+                    results = collect(run, out=out, tags=tags, lasting=cache)
                     break
             else:
                 raise DamagedError(
@@ -188,7 +196,7 @@ def _call(
         own = {**(arguments or {}), **given} if len(steps) == 1 else given
         made.append(step_of(last, arguments=own, reads=reads, batched=batched))
         variants.append(tuple(made))
-    return Call(tuple(variants), seed)
+    return Call(tuple(variants), seed, tuple(settings))
 
 
 def _settings(sweep: Any) -> list[dict[str, Any]]:

@@ -138,6 +138,7 @@ class Failure:
     host, job : where the last attempt ran
     seconds : wall time of the last attempt
     kept_files : files that were kept for inspection
+    setting : of the sweep
     """
 
     row: int
@@ -150,18 +151,23 @@ class Failure:
     job: str = ""
     seconds: float = 0.0
     kept_files: tuple[str, ...] = ()
+    setting: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
     def to_json(self) -> dict[str, Any]:
         """Return the failure as plain values."""
         return dataclasses.asdict(self) | {"kept_files": list(self.kept_files)}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any], row: int) -> Failure:
+    def from_json(
+        cls, values: Mapping[str, Any], row: int, setting: Mapping[str, Any] | None = None
+    ) -> Failure:
         """Return a failure from plain values, for the given place in the input."""
-        known = {f.name for f in dataclasses.fields(cls)} - {"row", "kept_files"}
+        known = {f.name for f in dataclasses.fields(cls)} - {"row", "kept_files", "setting"}
         fields = {name: value for name, value in values.items() if name in known}
-        return cls(row=row, kept_files=tuple(values.get("kept_files", ())), **fields)
+        kept = tuple(values.get("kept_files", ()))
+        return cls(row=row, kept_files=kept, setting=dict(setting or {}), **fields)
 
     def __str__(self) -> str:
         tries = f", {self.attempts} attempts" if self.attempts > 1 else ""
-        return f"item {self.row} ({self.kind}{tries}): {self.type}: {self.message}"
+        place = f"item {self.row}" + (f" under {dict(self.setting)}" if self.setting else "")
+        return f"{place} ({self.kind}{tries}): {self.type}: {self.message}"

@@ -11,6 +11,9 @@ import numpy as np
 from zn_pipeline.items.records import Failure
 from zn_pipeline.serialize.frames import Frames
 
+Origins = tuple[list[int], list[dict[str, Any]]]
+"""For each output the row of the input, and the setting of the sweep."""
+
 
 @dataclasses.dataclass(frozen=True)
 class MapReport:
@@ -35,31 +38,36 @@ class MapResults(Frames):
     report : how many were computed, found, failed
     """
 
-    __slots__ = ("_rows", "failures", "report")
+    __slots__ = ("_origins", "failures", "report")
 
     failures: list[Failure]
     report: MapReport
-    _rows: Callable[[], Iterable[int]] | Iterable[int]
+    _origins: Callable[[], Origins] | Origins
 
     @classmethod
     def of(
         cls,
         frames: Frames,
-        rows: Callable[[], Iterable[int]] | Iterable[int],
+        origins: Callable[[], Origins] | Origins,
         failures: list[Failure],
         report: MapReport,
     ) -> MapResults:
-        """Return `frames` with what is known of their making."""
+        """Return `frames` with what is known of their making.
+
+        Parameters
+        ----------
+        origins : row and setting of each structure, or a function that finds them
+        """
         made = cls.from_source(
             frames._source, frames._index, group=frames._group, name=frames._name
         )
-        made._rows, made.failures, made.report = rows, failures, report
+        made._origins, made.failures, made.report = origins, failures, report
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (
             Frames.from_source(self._source, self._index, group=self._group, name=self._name),
-            self.rows.tolist(),
+            self._found(),
             self.failures,
             self.report,
         )
@@ -67,17 +75,23 @@ class MapResults(Frames):
     @property
     def rows(self) -> np.ndarray:
         """Input row that each structure came from, int64 (n_frames,)."""
-        if callable(self._rows):
-            self._rows = self._rows()
-        if not isinstance(self._rows, np.ndarray):
-            self._rows = np.fromiter(self._rows, dtype=np.int64)
-        return self._rows
+        return np.array(self._found()[0], dtype=np.int64)
+
+    @property
+    def settings(self) -> list[dict[str, Any]]:
+        """Setting of the sweep that each structure came from; empty ones without a sweep."""
+        return self._found()[1]
+
+    def _found(self) -> Origins:
+        if callable(self._origins):
+            self._origins = self._origins()
+        return self._origins
 
 
 def _restored(
-    frames: Frames, rows: list[int], failures: list[Failure], report: MapReport
+    frames: Frames, origins: Origins, failures: list[Failure], report: MapReport
 ) -> MapResults:
-    return MapResults.of(frames, rows, failures, report)
+    return MapResults.of(frames, origins, failures, report)
 
 
 class MapValues(list[Any]):
@@ -88,7 +102,10 @@ class MapValues(list[Any]):
     rows : int64 (n_values,), the input row that each value came from
     failures : items without a result, and why
     report : how many were computed, found, failed
+    settings : of a sweep, in which each value is a list over its settings: these settings
     """
+
+    settings: list[list[dict[str, Any]]]
 
     def __init__(
         self,
@@ -99,4 +116,4 @@ class MapValues(list[Any]):
     ) -> None:
         super().__init__(values)
         self.rows = np.fromiter(rows, dtype=np.int64)
-        self.failures, self.report = failures, report
+        self.failures, self.report, self.settings = failures, report, []

@@ -325,7 +325,8 @@ class MapRun:
         found: list[Failure] = []
         for unit, place in sorted(self.failed.items()):
             values = self.store.read(place, self.ledger.key(unit))
-            found.append(Failure.from_json(values, self.row(unit)))
+            setting = self.call.settings[unit % self._variants]
+            found.append(Failure.from_json(values, self.row(unit), setting))
         return found
 
     def report(self) -> MapReport:

@@ -85,7 +85,7 @@ def _run_item(call: Call, entry: Work, writer: Writer, scratch: Path) -> list[Do
             output = _apply(call, entry.variant, number, given, seed, scratch, key)
             body, status = encode(output), "ok"
         except Exception as error:  # noqa: BLE001 - whatever a function raises is its failure
-            output, body, status = None, _failure(error, scratch, key, attempts), "failed"
+            output, body, status = None, _failure(error, scratch, key, attempts, begin), "failed"
         seconds = time.perf_counter() - begin
         record = ItemRecord(key, step.recipe.id, structure, status, body, seconds, attempts)
         place = writer.append(record)
@@ -165,8 +165,9 @@ def _checked(step: Step, outputs: Any, size: int) -> list[Any]:
     return found
 
 
-def _failure(error: Exception, scratch: Path, key: bytes, attempts: int) -> bytes:
-    return encode(failure_of(error, scratch / key.hex(), attempts))
+def _failure(error: Exception, scratch: Path, key: bytes, attempts: int, begin: float) -> bytes:
+    seconds = time.perf_counter() - begin
+    return encode({**failure_of(error, scratch / key.hex(), attempts), "seconds": seconds})
 
 
 def failure_of(

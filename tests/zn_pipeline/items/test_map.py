@@ -331,3 +331,47 @@ def test_what_has_no_canonical_form_is_refused(counting, evaluations, structures
 
     with pytest.raises(zn.PipelineError, match="unknown"):
         zn.map(uses, structures, store=store)
+
+
+def test_settings_of_a_sweep_are_told(store):
+    def root(number, n):
+        if n == 1:
+            raise ValueError("not this one")
+        return number**n
+
+    values = zn.map(root, [2.0, 3.0], store=store, sweep={"n": [0, 1, 2]}, on_error="record")
+    assert values == [[1.0, 4.0], [1.0, 9.0]]
+    assert values.settings == [[{"n": 0}, {"n": 2}]] * 2
+    assert [(failure.row, failure.setting) for failure in values.failures] == [
+        (0, {"n": 1}),
+        (1, {"n": 1}),
+    ]
+
+
+def test_settings_of_structures(counting, structures, store, tmp_path):
+    options = {"store": store, "sweep": {"strength": [1.0, 2.0]}}
+    results = zn.map(counting.Harmonic(), structures[:2], **options)
+    assert [setting["strength"] for setting in results.settings] == [1.0, 2.0, 1.0, 2.0]
+    for _ in range(2):
+        results = zn.map(counting.Harmonic(), structures[:2], out=tmp_path / "a.h5", **options)
+        assert [setting["strength"] for setting in results.settings] == [1.0, 2.0, 1.0, 2.0]
+
+
+def test_no_items_and_wrong_outputs(counting, evaluations, store, tmp_path):
+    assert zn.map(counting.shifted, [], store=store) == []
+    with pytest.raises(ValueError, match="out must be None for items that are no structures"):
+        zn.map(str.upper, ["a.xyz"], store=store, out=tmp_path / "a.h5")
+    with pytest.raises(ValueError, match="foo"):
+        zn.map(counting.shifted, [], store=store, out="a.foo")
+    assert evaluations() == 0
+
+
+def test_the_time_of_a_failure_is_kept(store):
+    import time
+
+    def fails(number):
+        time.sleep(0.05)
+        raise ValueError(number)
+
+    values = zn.map(fails, [1], store=store, on_error="record")
+    assert values.failures[0].seconds > 0.04

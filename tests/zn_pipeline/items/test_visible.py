@@ -1,0 +1,66 @@
+"""A function sees what is in its key; its output gets the rest back."""
+
+import numpy as np
+import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
+
+from zn_pipeline.items.visible import complete, visible
+
+
+@pytest.fixture
+def atoms(structures):
+    atoms = structures[0]
+    atoms.info["charge"] = 1
+    atoms.set_array("mark", np.arange(len(atoms)))
+    atoms.set_constraint(FixAtoms([0]))
+    atoms.calc = SinglePointCalculator(atoms, energy=1.0)
+    return atoms
+
+
+def test_nothing_but_what_is_read(atoms):
+    seen = visible(atoms, ("info.charge", "mark"))
+    assert seen.info == {"charge": 1}
+    assert set(seen.arrays) == {"numbers", "positions", "mark"}
+    assert not seen.constraints
+    assert seen.calc is None
+    np.testing.assert_array_equal(seen.cell, atoms.cell)
+    assert seen.pbc.all()
+
+
+def test_results_and_constraints_if_read(atoms):
+    seen = visible(atoms, ("results", "constraints"))
+    assert seen.calc.results == {"energy": 1.0}
+    assert len(seen.constraints) == 1
+
+
+@pytest.mark.parametrize("reads", ["all", ("info.charge", "mark", "constraints")])
+def test_what_is_seen_is_a_copy(atoms, reads):
+    seen = visible(atoms, reads)
+    seen.positions += 1
+    seen.cell[:] = 0
+    seen.info["charge"] = 5
+    seen.arrays["mark"][:] = 9
+    assert atoms.info["charge"] == 1
+    assert atoms.arrays["mark"].tolist() == list(range(len(atoms)))
+    assert atoms.cell.volume > 0
+    assert not np.array_equal(atoms.positions, seen.positions)
+
+
+def test_the_output_gets_back_what_was_hidden(atoms):
+    output = complete(visible(atoms, ()), atoms, ())
+    assert output.info == atoms.info
+    assert output.arrays["mark"].tolist() == list(range(len(atoms)))
+    assert len(output.constraints) == 1
+
+
+def test_what_was_read_and_removed_stays_removed(atoms):
+    output = visible(atoms, ("info.charge",))
+    del output.info["charge"]
+    assert "charge" not in complete(output, atoms, ("info.charge",)).info
+
+
+def test_other_atoms_get_no_arrays(atoms):
+    output = complete(visible(atoms, ())[:1], atoms, ())
+    assert "mark" not in output.arrays
+    assert output.info["name"] == 0
