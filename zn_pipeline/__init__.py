@@ -2,11 +2,13 @@
 
 A map of the package, from what users see to what it stands on::
 
-    cli/          commands: init build repro run status explain list show nodes
+    cli/          commands: init build repro run status explain list show nodes store
     testing/      check_node and tmp_project, for tests of your own nodes
     iterate.py    loops that grow the graph step by step
     project.py    Project: the with block, groups, build, repro, status
     execute/      planning, workers, the single writer, executors
+    items/        map: one function over many structures, and the store of their results
+    queues/       pools.toml, batch systems, ssh, jobs without a driver
     store/        Git, DVC, caches, revisions, from_rev
     serialize/    values to files, records to dvc.yaml, params.yaml, graph.json
     fingerprint/  digests of code and values
