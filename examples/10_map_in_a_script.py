@@ -31,7 +31,7 @@ OTHERS = [bulk("Ag"), bulk("Si"), bulk("Au")]
 
 def energy_per_atom(atoms: Atoms, scale: float) -> float:
     """Return the energy, in eV per atom, of a structure whose cell is scaled."""
-    atoms.set_cell(atoms.cell * scale, scale_atoms=True)
+    atoms.set_cell(atoms.cell.array * scale, scale_atoms=True)
     atoms.calc = EMT()
     return float(atoms.get_potential_energy()) / len(atoms)
 

@@ -49,7 +49,7 @@ def map_items(
     failures_out: str | Path | None = None,
     progress: Callable[[int, int], None] | bool = True,
     name: str | None = None,
-) -> MapResults | MapValues:
+) -> Any:  # MapResults or MapValues: which of the two, no annotation can tell
     """Apply a function to every item, and keep each result in the item store.
 
     A result is found again by what it was made from: the code of the function, its parameters,

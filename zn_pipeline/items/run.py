@@ -34,7 +34,7 @@ MAX_ATTEMPTS = 3
 """How often an item is tried whose failures are not its own."""
 
 MAX_CONTINUATIONS = 1000
-"""How often an item is tried that runs into the walltime and keeps checkpoints."""
+"""How often an item is tried that runs into the walltime and may keep checkpoints elsewhere."""
 
 LEASE_WAIT_SECONDS = 0.5
 PLAN_CHUNK = 2000
@@ -79,6 +79,8 @@ class MapRun:
         self._twins: dict[bytes, list[int]] = {}
         self._begun: dict[bytes, tuple[int, Any]] = {}
         self._attempts: dict[bytes, int] = {}
+        self._in_vain: dict[bytes, int] = {}
+        self._checkpoints: dict[bytes, list[tuple[int, int, int]]] = {}
         self._settled = 0
         self._computed = 0
 
@@ -170,12 +172,19 @@ class MapRun:
     def _is_curable(self, entry: Entry | Done) -> bool:
         """Whether a failure is of the kind that another attempt may cure, and may have one."""
         kind = str(self.store.read(entry.place, entry.key).get("kind"))
-        return kind in INFRASTRUCTURE and entry.attempts < self._most_attempts(kind)
+        return kind in INFRASTRUCTURE and entry.attempts < MAX_ATTEMPTS
 
-    def _most_attempts(self, kind: str) -> int:
-        """Return how often an item is tried; one that goes on where it was is not given up."""
-        goes_on = any("scratch" in step.injected for step in self.call.steps)
-        return MAX_CONTINUATIONS if kind == "timeout" and goes_on else MAX_ATTEMPTS
+    def _went_on(self, key: bytes) -> bool:
+        """Whether an item left other checkpoints than the last time; on another machine: may."""
+        if not any("scratch" in step.injected for steps in self.call.variants for step in steps):
+            return False
+        folder = self.store.scratch(key)
+        if not folder.is_dir():
+            return self._attempts.get(key, 0) < MAX_CONTINUATIONS
+        stats = [path.stat() for path in sorted(folder.rglob("*"))]
+        found = [(stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats]
+        before, self._checkpoints[key] = self._checkpoints.get(key, []), found
+        return found != before
 
     def execute(self, backend: Backend) -> None:
         """Compute what waits; what another driver computes is waited for."""
@@ -255,8 +264,12 @@ class MapRun:
         again = [key for key in lost.keys if key in self._waiting]
         if again and lost.blame:
             victim = again[0]
-            self._attempts[victim] = self._attempts.get(victim, 0) + 1
-            if self._attempts[victim] >= self._most_attempts(lost.kind):
+            tries = self._attempts.get(victim, 0)
+            in_vain = self._in_vain.get(victim, tries) + 1
+            if lost.kind == "timeout" and self._went_on(victim):
+                in_vain = 0
+            self._attempts[victim], self._in_vain[victim] = tries + 1, in_vain
+            if in_vain >= MAX_ATTEMPTS:
                 self._give_up(victim, lost)
                 again = again[1:]
         queue.put_back(again)

@@ -131,9 +131,7 @@ def test_two_drivers_at_once(maps: Maps, ledger: Ledger, structures, here: Pool,
     """No item is computed twice, none is lost, each driver gets all."""
     where = {"processes": 2, "dask": {"dask": 2}, "jobs": here}[kind]
     items = structures(60, 0.02)
-    drivers = [
-        maps.start("nap", given, where) for given in (items, items[::-1], items[20:])
-    ]
+    drivers = [maps.start("nap", given, where) for given in (items, items[::-1], items[20:])]
     said = [maps.end_of(driver) for driver in drivers]
     assert [one["ok"] + one["cached"] for one in said] == [60, 60, 40]
     assert sorted(ledger.begun()) == sorted(atoms.info["name"] for atoms in items)
@@ -145,9 +143,7 @@ def test_the_jobs_of_one_driver_serve_several(maps: Maps, ledger: Ledger, struct
     import zn_pipeline as zn
 
     items = structures(12, 0.5)
-    zn.map(
-        maps.function("nap"), items, store=store, where=DetachedBackend(here, wait=False)
-    )
+    zn.map(maps.function("nap"), items, store=store, where=DetachedBackend(here, wait=False))
     drivers = [maps.start("nap", given, here) for given in (items[:6], items[2:9], items[::2])]
     for driver in drivers:
         maps.end_of(driver)

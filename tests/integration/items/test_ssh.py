@@ -79,7 +79,7 @@ def fragile_rsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copies = tmp_path / "copies"
     real, log = shlex.quote(str(shutil.which("rsync"))), shlex.quote(str(copies))
     (folder / "rsync").write_text(
-        f'#!/bin/sh\necho copy >>{log}\n[ $(($(wc -l <{log}) % 3)) = 0 ] && exit 12\n'
+        f"#!/bin/sh\necho copy >>{log}\n[ $(($(wc -l <{log}) % 3)) = 0 ] && exit 12\n"
         f'exec {real} "$@"\n'
     )
     (folder / "rsync").chmod(0o755)

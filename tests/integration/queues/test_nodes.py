@@ -59,9 +59,9 @@ def test_a_graph_runs_behind_ssh(graph, behind_ssh, tmp_project):
     assert set(report.done) == {"First", "Second"}
     assert second.total == 12
     assert first.where["cwd"].startswith(behind_ssh.folder)
-    assert zn.map(
-        sys.modules["graph_nodes"].doubled, [1, 2, 3]
-    ).report.n_cached == 3  # the results of items came back too
+    assert (
+        zn.map(sys.modules["graph_nodes"].doubled, [1, 2, 3]).report.n_cached == 3
+    )  # the results of items came back too
     again = project.repro(executor=zn.SequentialExecutor(), quiet=True)
     assert set(again.unchanged) == {"First", "Second"}
 

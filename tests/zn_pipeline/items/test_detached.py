@@ -146,7 +146,7 @@ def test_a_queue_gives_up_what_is_claimed():
 
 def test_a_walltime_that_is_too_short_is_told(counting, structures, store, pool):
     brief = pool.model_copy(update={"walltime_minutes": 0.001})
-    with pytest.raises(zn.PipelineError, match="must be able to begin.*walltime"):
+    with pytest.raises(zn.PipelineError, match=r"must be able to begin.*walltime"):
         zn.map(counting.shifted, structures[:1], store=store, where=DetachedBackend(brief))
 
 

@@ -7,7 +7,9 @@ from zn_pipeline.items.results import MapReport, MapResults, MapValues
 
 
 def test_results_are_frames(structures):
-    results = MapResults.of(zn.Frames(structures), lambda: range(10), [], MapReport(10))
+    results = MapResults.of(
+        zn.Frames(structures), lambda: (range(10), [{}] * 10), [], MapReport(10)
+    )
     assert isinstance(results, zn.Frames)
     assert results[3].info["name"] == 3
     np.testing.assert_array_equal(results.rows, np.arange(10))
