@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -118,28 +119,12 @@ def map_items(
                 f"out must be None for items that are no structures, received {out}; files are "
                 "given as a path, a glob, a list of Path objects or zn.Frames"
             )
-    with _opened(store, lasting=cache) as opened:
-        for steps in call.variants:
-            for step in steps:
-                opened.note_recipe(step.recipe)
-        backend: Backend | None = None
-        with show_progress(progress, label) as shown:
-            for _ in range(MAX_DAMAGED):
-                run = MapRun(call, given, opened, retry=retry, progress=shown)
-                run.plan(whole=out is not None)
-                if run.pending:
-                    backend = backend or backend_of(
-                        where, label=label, batch=batch, processes=processes, wait=wait
-                    )
-                    run.execute(backend)
-                with contextlib.suppress(DamagedError):  # it counts as not done from now on
-                    results = collect(run, out=out, tags=tags, lasting=cache)
-                    break
-            else:
-                raise DamagedError(
-                    f"results must be read as they were written, but {opened.segments} was found "
-                    "damaged again and again; see 'znp store verify'"
-                )
+    place = functools.partial(
+        backend_of, where, label=label, batch=batch, processes=processes, wait=wait
+    )
+    with _opened(store, lasting=cache) as opened, show_progress(progress, label) as shown:
+        new_run = functools.partial(MapRun, call, given, opened, retry=retry, progress=shown)
+        results = _results(new_run, place, out=out, tags=tags, lasting=cache)
     write_failures(results, given, out, failures_out)
     _judge(
         results,
@@ -149,6 +134,33 @@ def map_items(
         max_failures=max_failures,
     )
     return results
+
+
+def _results(
+    new_run: Callable[[], MapRun],
+    place: Callable[[], Backend],
+    *,
+    out: FramesOutput | None,
+    tags: Mapping[str, Any] | None,
+    lasting: bool,
+) -> MapResults | MapValues:
+    """Find, compute and collect; what turns out to be damaged is computed once more."""
+    backend: Backend | None = None
+    for _ in range(MAX_DAMAGED):
+        run = new_run()
+        for steps in run.call.variants:
+            for step in steps:
+                run.store.note_recipe(step.recipe)
+        run.plan(whole=out is not None)
+        if run.pending:
+            backend = backend or place()
+            run.execute(backend)
+        with contextlib.suppress(DamagedError):  # it counts as not done from now on
+            return collect(run, out=out, tags=tags, lasting=lasting)
+    raise DamagedError(
+        "results must be read as they were written, but the store was found damaged again and "
+        "again; see 'znp store verify'"
+    )
 
 
 @contextlib.contextmanager

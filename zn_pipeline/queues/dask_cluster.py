@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import signal
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,8 @@ LOOPBACK = "127.0.0.1"
 CLUSTERS = {"slurm": "SLURMCluster", "sge": "SGECluster", "pbs": "PBSCluster"}
 # Only what `job_options` says stands in the head of a script: every line of Dask's own has this.
 ALL_LINES = "#"
+# Work for longer than this gets one more worker; tasks are made to take about as long.
+TARGET_DURATION = "1s"
 UNLIMITED = "1PiB"  # Dask takes the machine's memory where that is less
 
 
@@ -55,10 +60,11 @@ def cluster_for(
     demand = pool.demand(resources)
     if pool.kind == "local":
         cluster = _local_cluster(demand)
-        cluster.adapt(minimum=0, maximum=pool.workers)
+        cluster.adapt(minimum=0, maximum=pool.workers, target_duration=TARGET_DURATION)
         return cluster
     try:
-        import dask_jobqueue
+        with _signals_untouched():
+            import dask_jobqueue
     except ImportError as error:
         raise MissingExtraError(
             f"pool {pool.name!r} of kind {pool.kind!r} needs dask-jobqueue for mode 'dask'; "
@@ -67,8 +73,19 @@ def cluster_for(
     folder = folder or Path.home() / ".cache" / "zn_pipeline" / "dask"
     folder.mkdir(parents=True, exist_ok=True)
     cluster = getattr(dask_jobqueue, CLUSTERS[pool.kind])(**job_options(pool, demand, folder))
-    cluster.adapt(minimum_jobs=0, maximum_jobs=pool.workers)
+    cluster.adapt(minimum_jobs=0, maximum_jobs=pool.workers, target_duration=TARGET_DURATION)
     return cluster
+
+
+@contextlib.contextmanager
+def _signals_untouched() -> Generator[None]:
+    """Keep a package from taking Ctrl-C over when it is imported, which fails in any thread."""
+    real = signal.signal
+    signal.signal = lambda *_: None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        signal.signal = real
 
 
 def job_options(pool: Pool, resources: Resources, folder: Path) -> dict[str, Any]:

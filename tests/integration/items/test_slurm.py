@@ -216,8 +216,9 @@ def test_dask_workers(maps: Maps, instrumented, ledger, structures, store, pool)
         future = threads.submit(
             zn.map, instrumented.nap, items, store=store, where=DaskBackend(cluster)
         )
-        until(lambda: len({pid for _, _, pid in ledger.lines()}) >= 2, 120)
-        until(lambda: len(ledger.begun()) >= 20)
+        until(lambda: future.done() or len({pid for _, _, pid in ledger.lines()}) >= 2, 120)
+        until(lambda: future.done() or len(ledger.begun()) >= 20)
+        assert not future.done(), future.result()
         [worker] = [
             process for process in maps.processes() if str(process.pid) == ledger.lines()[-1][2]
         ]

@@ -102,6 +102,7 @@ def long_walk():
     return run(MinimaWalk(ClusterSpec(), settings(n_steps=30)), heptamer(), seed=1)
 
 
+@pytest.mark.slow
 def test_minima_of_the_cluster_of_seven_are_found(long_walk):
     """It has four: energies from D. Wales and J. Doye, J. Phys. Chem. A 101, 5111 (1997)."""
     known = np.array([-16.505, -15.935, -15.593, -15.533])
@@ -114,6 +115,7 @@ def test_minima_of_the_cluster_of_seven_are_found(long_walk):
         assert np.linalg.norm(minimum.get_forces(), axis=1).max() <= 0.02
 
 
+@pytest.mark.slow
 def test_temperature_and_window_follow_the_outcomes(long_walk):
     log = long_walk["log"]
     for before, after in itertools.pairwise(log):

@@ -60,6 +60,7 @@ def test_failures_come_back(counting, structures, store, pool):
     assert "three is too much" in results.failures[0].message
 
 
+@pytest.mark.slow
 def test_a_job_that_dies_costs_its_item_alone(counting, structures, store, pool):
     results = zn.map(
         counting.deadly, structures, store=store, where=DetachedBackend(pool), on_error="record"
@@ -69,6 +70,7 @@ def test_a_job_that_dies_costs_its_item_alone(counting, structures, store, pool)
     assert len(results) == 9
 
 
+@pytest.mark.slow
 def test_a_job_that_cannot_begin_is_told(counting, structures, store, pool, monkeypatch):
     monkeypatch.setattr("zn_pipeline.queues.jobs.Patience", lambda: Patience(settle_seconds=0.1))
     broken = pool.model_copy(update={"environment": {"PYTHONHOME": "/nowhere"}})
