@@ -9,6 +9,7 @@ import inspect
 import json
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_origin
@@ -23,6 +24,9 @@ from zn_pipeline.items.evaluate import Evaluate
 
 INJECTED = ("rng", "seed", "scratch")
 """Names of parameters that a function gets without being given them."""
+
+_DUMPING = threading.Lock()
+"""Which modules are sent along is a setting of the process; maps may run in several threads."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,14 +245,16 @@ class Call:
 
         # What lies in a script is sent along; what lies in modules is imported by the worker.
         paths = json.dumps(_import_paths()).encode()
-        sent = [sys.modules[name] for name in _own_modules() if by_value or not _is_found(name)]
-        for module in sent:
-            cloudpickle.register_pickle_by_value(module)
-        try:
-            return paths + b"\n" + cloudpickle.dumps(self)
-        finally:
+        names = [name for name in _own_modules() if by_value or not _is_found(name)]
+        sent = [sys.modules[name] for name in names]
+        with _DUMPING:
             for module in sent:
-                cloudpickle.unregister_pickle_by_value(module)
+                cloudpickle.register_pickle_by_value(module)
+            try:
+                return paths + b"\n" + cloudpickle.dumps(self)
+            finally:
+                for module in sent:
+                    cloudpickle.unregister_pickle_by_value(module)
 
     @staticmethod
     def load(payload: bytes, digest: str) -> Call:

@@ -1,5 +1,7 @@
 """What a map is asked to do, and how that travels."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from ase import Atoms
 from ase.calculators.emt import EMT
@@ -71,3 +73,10 @@ def test_a_sweep_sets_fields(counting):
 def test_calculators_get_a_folder_of_their_own(tmp_path):
     [step] = call_of(EMT()).prepare(tmp_path).steps
     assert step.func.directory.is_relative_to(tmp_path)
+
+
+def test_maps_of_several_threads_travel(counting):
+    call = call_of(counting.tagged)
+    with ThreadPoolExecutor(4) as threads:
+        payloads = list(threads.map(lambda _: call.dump(by_value=True), range(40)))
+    assert len({len(payload) for payload in payloads}) == 1
