@@ -94,11 +94,12 @@ class GrowingColumn:
             texts[rows] = values
             dataset[start:stop] = texts
             return
-        shapes = np.array([value.shape for value in values], dtype=np.int64)
-        widest = shapes.max(axis=0) if values else ()
-        dataset.resize((stop, *np.maximum(dataset.shape[1:], widest).astype(int).tolist()))
         if not values:
+            dataset.resize((stop, *dataset.shape[1:]))
             return
+        shapes = np.array([value.shape for value in values], dtype=np.int64)
+        widest = shapes.max(axis=0)
+        dataset.resize((stop, *np.maximum(dataset.shape[1:], widest).astype(int).tolist()))
         if len(values) == stop - start and (shapes == shapes[0]).all():
             block = np.stack(values)
             dataset[(slice(start, stop), *map(slice, block.shape[1:]))] = block

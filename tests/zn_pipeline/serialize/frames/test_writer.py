@@ -235,3 +235,17 @@ def test_the_file_has_ordinary_permissions(tmp_path: Path):
     (tmp_path / "plain").touch()
     write_frames(tmp_path / "a.h5", [Atoms("H")])
     assert (tmp_path / "a.h5").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("n_frames", [255, 256, 257, 512])
+def test_blocks_may_end_anywhere_and_lack_a_value(tmp_path, n_frames):
+    frames = [Atoms("Cu", info={"vector": np.arange(3.0) + row}) for row in range(n_frames)]
+    for atoms in frames[100:]:
+        del atoms.info["vector"]
+    with FramesWriter(tmp_path / "a.h5") as writer:
+        for atoms in frames:
+            writer.append(atoms)
+    found = Frames(tmp_path / "a.h5")
+    assert len(found) == n_frames
+    np.testing.assert_array_equal(found[99].info["vector"], np.arange(3.0) + 99)
+    assert not found[n_frames - 1].info
