@@ -36,7 +36,6 @@ def stripped(atoms: Atoms, reads: tuple[str, ...]) -> Atoms:
         atoms.pbc.copy(),
         {},
     )
-    twin.set_celldisp(atoms.get_celldisp())
     arrays, info = atoms.arrays, atoms.info
     for name in reads if info or len(arrays) > 2 or not _plain(reads) else ():
         kind, _, key = name.partition(".")
@@ -46,15 +45,26 @@ def stripped(atoms: Atoms, reads: tuple[str, ...]) -> Atoms:
             twin.info[key] = deepcopy(info[key])
         elif name == "constraints":
             twin.set_constraint(deepcopy(atoms.constraints))
-        elif name == "results" and atoms.calc is not None:
-            twin.calc = new_calculator(twin_of(twin), deepcopy(getattr(atoms.calc, "results", {})))
+        elif name == "celldisp":
+            twin.set_celldisp(atoms.get_celldisp())
+    results = _results_read(atoms, reads)
+    if results:
+        twin.calc = new_calculator(twin_of(twin), deepcopy(results))
     return twin
+
+
+def _results_read(atoms: Atoms, reads: tuple[str, ...]) -> dict[str, Any]:
+    """Return those results of the calculator that are read: all, or single ones by name."""
+    found: dict[str, Any] = getattr(atoms.calc, "results", None) or {}
+    if not found or "results" in reads:
+        return found
+    return {name: value for name, value in found.items() if f"results.{name}" in reads}
 
 
 @functools.cache
 def _plain(reads: tuple[str, ...]) -> bool:
     """Whether all that is read lies in the arrays and the info."""
-    return not {"constraints", "results"} & set(reads)
+    return not {"constraints", "celldisp"} & set(reads)
 
 
 def complete(output: Any, item: Any, reads: Any) -> Any:
@@ -68,6 +78,8 @@ def complete(output: Any, item: Any, reads: Any) -> Any:
     for key, value in item.info.items():
         if f"info.{key}" not in reads and key not in output.info:
             output.info[key] = value if type(value) in _IMMUTABLE else deepcopy(value)
+    if "celldisp" not in reads and not output.get_celldisp().any():
+        output.set_celldisp(item.get_celldisp())
     if len(item.arrays) == 2 and not item.constraints:
         return output
     if len(output) == len(item) and (output.numbers == item.numbers).all():

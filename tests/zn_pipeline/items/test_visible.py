@@ -64,3 +64,20 @@ def test_other_atoms_get_no_arrays(atoms):
     output = complete(visible(atoms, ())[:1], atoms, ())
     assert "mark" not in output.arrays
     assert output.info["name"] == 0
+
+
+def test_single_results_are_seen_if_they_are_read(structures):
+    atoms = structures[0]
+    atoms.calc = SinglePointCalculator(atoms, energy=1.0, forces=np.zeros((len(atoms), 3)))
+    assert set(visible(atoms, ("results.energy",)).calc.results) == {"energy"}
+    assert set(visible(atoms, ("results",)).calc.results) == {"energy", "forces"}
+    assert visible(atoms, ()).calc is None
+
+
+def test_the_displacement_of_the_cell_is_not_seen_and_comes_back(structures):
+    atoms = structures[0]
+    atoms.set_celldisp([1.0, 2.0, 3.0])
+    seen = visible(atoms, ())
+    assert not seen.get_celldisp().any()
+    assert complete(seen, atoms, ()).get_celldisp().ravel().tolist() == [1.0, 2.0, 3.0]
+    assert visible(atoms, ("celldisp",)).get_celldisp().ravel().tolist() == [1.0, 2.0, 3.0]
