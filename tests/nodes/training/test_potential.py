@@ -6,7 +6,6 @@ import zn_pipeline as zn
 from nodes.interfaces import HasCalculator, HasEnergyModel, HasFeatures, HasPredictions
 from nodes.reference.calculators import Emt
 from nodes.reference.labelling import LabelFrames
-from nodes.structures.deformation import RattleStructures
 from nodes.training.potential import TrainPotential
 
 SMALL = {
@@ -26,10 +25,12 @@ SMALL = {
 @pytest.fixture(scope="module")
 def labelled():
     copper = ase.build.bulk("Cu").repeat(2)
-    rattled = RattleStructures(structures=[copper], stdev_angstrom=0.1, n_per_frame=24)
-    rattled.run()
+    rattled = [copper.copy() for _ in range(24)]
+    for number, atoms in enumerate(rattled):
+        rng = np.random.default_rng([0, 0, number])
+        atoms.positions += rng.normal(scale=0.1, size=atoms.positions.shape)
     node = LabelFrames(
-        structures=rattled.frames, calculator=Emt(), properties=["energy", "forces", "stress"]
+        structures=rattled, calculator=Emt(), properties=["energy", "forces", "stress"]
     )
     node.run()
     return node.frames
@@ -50,7 +51,7 @@ def model(labelled):
 def test_the_model_learns_the_forces(model, labelled):
     forces = np.concatenate([frame.get_forces() for frame in labelled[20:]])
     predicted = np.concatenate([frame.get_forces() for frame in model.predict(labelled[20:])])
-    assert np.sqrt(np.mean((predicted - forces) ** 2)) < 0.4 * forces.std()
+    assert np.sqrt(np.mean((predicted - forces) ** 2)) < 0.35 * forces.std()
 
 
 def test_history_and_metrics_agree(model):
