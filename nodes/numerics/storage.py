@@ -63,13 +63,15 @@ def flatten(tree: Any) -> dict[str, np.ndarray]:
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 
 
-def unflatten(template: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+def unflatten(
+    template: Any, arrays: Mapping[str, np.ndarray], *, check_types: bool = True
+) -> Any:
     """Put arrays from `flatten` back into the structure of ``template``.
 
     Raises
     ------
     ValueError
-        If names, shapes or dtypes differ from those of the template.
+        If names, shapes or, with ``check_types``, dtypes differ from those of the template.
     """
     leaves, structure = jax.tree_util.tree_flatten_with_path(template)
     names = [jax.tree_util.keystr(path) for path, _ in leaves]
@@ -79,8 +81,11 @@ def unflatten(template: Any, arrays: Mapping[str, np.ndarray]) -> Any:
             f"{sorted(set(names) ^ set(arrays))}"
         )
     for name, (_, leaf) in zip(names, leaves, strict=True):
-        expected = (np.shape(leaf), np.asarray(leaf).dtype)
-        received = (arrays[name].shape, arrays[name].dtype)
+        expected: tuple[Any, ...] = (np.shape(leaf),)
+        received: tuple[Any, ...] = (arrays[name].shape,)
+        if check_types:
+            expected = (*expected, np.asarray(leaf).dtype)
+            received = (*received, arrays[name].dtype)
         if expected != received:
             raise ValueError(f"stored array {name} must be {expected}, received {received}")
     return jax.tree_util.tree_unflatten(structure, [arrays[name] for name in names])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,6 +28,10 @@ class Structure:
         Label of the whole configuration.
     forces : (n, 3) float or None, eV/Angstrom
         Labels of the atoms.
+    stress : (3, 3) float or None, eV/Angstrom^3
+        Label of a fully periodic configuration: dE/d(strain) / volume, positive under tension.
+    properties : mapping of arrays
+        Further labels by name; first axis n for properties of atoms.
 
     Raises
     ------
@@ -40,6 +45,8 @@ class Structure:
     pbc: np.ndarray
     energy: float | None = None
     forces: np.ndarray | None = None
+    stress: np.ndarray | None = None
+    properties: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         numbers = np.asarray(self.numbers, np.int32).reshape(-1)
@@ -58,6 +65,10 @@ class Structure:
             object.__setattr__(self, "energy", float(_finite("energy", self.energy, ())))
         if self.forces is not None:
             object.__setattr__(self, "forces", _finite("forces", self.forces, positions.shape))
+        if self.stress is not None:
+            object.__setattr__(self, "stress", _finite("stress", self.stress, (3, 3)))
+        labels = {name: _finite(name, v, np.shape(v)) for name, v in self.properties.items()}
+        object.__setattr__(self, "properties", labels)
 
     def __len__(self) -> int:
         return len(self.numbers)

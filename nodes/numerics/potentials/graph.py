@@ -14,7 +14,10 @@ from nodes.numerics.neighbors.host import dense_list, neighbor_edges
 from nodes.numerics.potentials.config import ModelConfig
 from nodes.numerics.structures import Structure
 
-__all__ = ["Graph", "build_graph", "build_graphs", "species_of"]
+__all__ = [
+    "Graph", "build_graph", "build_graphs", "edge_direction", "forces_of", "species_of",
+    "with_batch_axis",
+]  # fmt: skip
 
 
 @partial(
@@ -121,3 +124,43 @@ def build_graphs(
     volumes = [np.nan if s.volume is None else s.volume for s in structures]
     arrays = (species, neighbor_species, reverse, vectors, np.array(volumes))
     return Graph(*(jnp.asarray(array) for array in arrays))
+
+
+def forces_of(gradient: jax.Array, graph: Graph) -> jax.Array:
+    """Forces (b, n, 3) from the energy's gradient by edge vectors (b, n, k, 3).
+
+    Atom i pulls on its own edges and is pulled by their reverses: F_i = sum_k (g_ik - g_rev(ik)).
+    """
+    flat = gradient.reshape(gradient.shape[0], -1, 3)
+    slots = graph.reverse.reshape(flat.shape[0], -1, 1)
+    reverse = jnp.take_along_axis(flat, slots, axis=1, mode="promise_in_bounds")
+    return jnp.sum(gradient - reverse.reshape(gradient.shape), axis=2)
+
+
+def edge_direction(graph: Graph, forces: jax.Array, virial: jax.Array | None = None) -> jax.Array:
+    """Transpose of the map from a gradient by edge vectors to forces and virial.
+
+    Parameters
+    ----------
+    forces : (b, n, 3)
+        Cotangent of the forces.
+    virial : (b, 3, 3), optional
+        Cotangent of the virial.
+
+    Returns
+    -------
+    (b, n, k, 3)
+    """
+    b, n, k = graph.reverse.shape
+    senders = (graph.reverse // k).reshape(b, n * k, 1)
+    of_sender = jnp.take_along_axis(forces, senders, axis=1, mode="promise_in_bounds")
+    direction = forces[:, :, None] - of_sender.reshape(b, n, k, 3)
+    if virial is not None:
+        symmetric = 0.5 * (virial + jnp.swapaxes(virial, -1, -2))
+        direction += jnp.einsum("bnkj,bij->bnki", graph.vectors, symmetric, precision="highest")
+    return direction
+
+
+def with_batch_axis(graph: Graph) -> Graph:
+    """Add a leading axis of length 1, if there is none."""
+    return graph if graph.species.ndim == 2 else jax.tree.map(lambda leaf: leaf[None], graph)

@@ -1,8 +1,9 @@
-"""EnergyModel: energies, forces, virial and their uncertainty from one graph."""
+"""EnergyModel: energies, forces and virial as pure functions of parameters and graphs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,17 +13,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from nodes.numerics.potentials.config import ModelConfig
-from nodes.numerics.potentials.corrections import corrections_of
-from nodes.numerics.potentials.descriptor import gaussian_moments, invariants
-from nodes.numerics.potentials.graph import Graph, build_graph, build_graphs
-from nodes.numerics.potentials.readout import hidden_features, init_layers, last_layer
+from nodes.numerics.potentials.graph import Graph, build_graph, forces_of, with_batch_axis
+from nodes.numerics.potentials.prediction import (
+    Prediction,
+    member_energies,
+    predict_graphs,
+    predict_many,
+)
+from nodes.numerics.potentials.representation import Description, Edges
 from nodes.numerics.structures import Structure
 
-__all__ = ["EnergyModel", "Evaluation", "Params", "Prediction"]
+__all__ = ["EnergyModel", "Evaluation", "Params", "split_members"]
 
 Params = dict[str, Any]
-"""``weights``: what a fit learns (radial, layers, scale, shift). ``constants``: what it sets
-beforehand (reference: eV per element in float64 NumPy; feature_mean, feature_scale)."""
+"""``weights``: what a fit learns (representation, layers, scale, shift, corrections, heads; with
+a full ensemble the first two have a leading axis of members, scale and shift a last one).
+``constants``: what it sets beforehand (reference: eV per element in float64 NumPy; feature_mean,
+feature_scale)."""
 
 
 class Evaluation(NamedTuple):
@@ -36,101 +43,107 @@ class Evaluation(NamedTuple):
     virial : (b, 3, 3), eV
         Derivative of the mean energy by strain.
     member_forces : (n_members, b, n, 3) or None
+    properties : dict of arrays
+        By head.
     """
 
     energies: jax.Array
     forces: jax.Array
     virial: jax.Array
-    member_forces: jax.Array | None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Prediction for one structure, in NumPy.
-
-    Attributes
-    ----------
-    energy : float, eV
-        Mean over members, reference energies included.
-    forces : (n, 3), eV/Angstrom
-        Exactly minus the gradient of ``energy``.
-    virial : (3, 3), eV
-        dE/d(strain); symmetric.
-    stress : (3, 3), eV/Angstrom^3, or None
-        virial / volume (positive under tension); None unless fully periodic.
-    energy_std : float, eV
-        Standard deviation over members (n_members - 1 in the denominator); 0 for one member.
-    forces_std : (n, 3), eV/Angstrom, or None
-        The same of each force component, if asked for.
-    """
-
-    energy: float
-    forces: np.ndarray
-    virial: np.ndarray
-    stress: np.ndarray | None
-    energy_std: float
-    forces_std: np.ndarray | None = None
+    member_forces: jax.Array | None = None
+    properties: dict[str, jax.Array] = {}  # noqa: RUF012 - never written to
 
 
 @dataclass(frozen=True)
 class EnergyModel:
-    """A potential as pure functions of parameters and graphs.
+    """A potential: representation | readout | scale and shift | corrections.
+
+    Everything is a method of a hashable object and takes parameters and graphs, so that it can
+    be compiled. `predict`, `predict_many`, `energies` and `features` are for use on the host.
 
     Examples
     --------
-    >>> model = EnergyModel(ModelConfig(elements=(29,), hidden=(16,)))
+    >>> model = EnergyModel(ModelConfig(elements=(29,), readout=Readout(hidden=(16,))))
     >>> params = model.init(jax.random.key(0))
-    >>> graph = model.graph(structure)
-    >>> model.predict(params, graph).forces
+    >>> model.predict(params, model.graph(structure)).forces
     """
 
     config: ModelConfig
 
+    def scope(self) -> AbstractContextManager[None]:
+        """Context in which the float types of the model exist; enter it around all use."""
+        return self.config.precision.scope()
+
     def init(self, key: jax.Array) -> Params:
-        """Random parameters in JAX's default float type."""
-        config, dtype = self.config, jnp.result_type(float)
-        radial_key, layers_key = jax.random.split(key)
-        n_elements = len(config.elements)
-        shape = (n_elements, n_elements, config.n_radial, config.n_basis)
-        radial = jax.random.normal(radial_key, shape, dtype) / config.n_basis**0.5
-        n_features = self.n_features
-        return {
-            "weights": {
-                "radial": radial,
-                "layers": init_layers(layers_key, (n_features, *config.hidden, config.n_members)),
-                "scale": jnp.ones(n_elements, dtype),
-                "shift": jnp.zeros(n_elements, dtype),
-            },
-            "constants": {
-                "reference": np.zeros(n_elements),
-                "feature_mean": jnp.zeros(n_features, dtype),
-                "feature_scale": jnp.ones(n_features, dtype),
-            },
+        """Random parameters."""
+        config = self.config
+        with self.scope():
+            parts = jax.random.split(key, 3)
+            dtype = config.precision.dtype("energy")
+            n_elements = len(config.elements)
+            own = (n_elements, config.n_members) if config.full else (n_elements,)
+            if config.full:
+                members = jax.random.split(parts[0], config.n_members)
+                learned, constants = jax.vmap(self._init_member)(members)
+            else:
+                learned, constants = self._init_member(parts[0])
+            corrections = {c.name: c.init(config.elements, dtype) for c in config.corrections}
+            return {
+                "weights": learned
+                | {
+                    "scale": jnp.ones(own, dtype),
+                    "shift": jnp.zeros(own, dtype),
+                    "corrections": corrections,
+                    "heads": self._init_heads(parts[1], learned),
+                },
+                "constants": constants | {"reference": np.zeros(n_elements)},
+            }
+
+    def _init_member(self, key: jax.Array) -> tuple[Params, Params]:
+        """Representation and layers, and constants of the features."""
+        config = self.config
+        first, second = jax.random.split(key)
+        dtype = config.precision.dtype("descriptor")
+        representation = config.representation.init(
+            first,
+            n_elements=len(config.elements),
+            cutoff=config.cutoff_angstrom,
+            dtype=dtype,
+        )
+        n_features, n_outputs = self.n_features, 1 if config.full else config.n_members
+        readout = config.precision.dtype("readout")
+        layers = config.readout.init(second, n_features, n_outputs, readout)
+        constants = {
+            "feature_mean": jnp.zeros(n_features, dtype),
+            "feature_scale": jnp.ones(n_features, dtype),
         }
+        return {"representation": representation, "layers": layers}, constants
+
+    def _init_heads(self, key: jax.Array, learned: Params) -> Params:
+        config, dtype = self.config, self.config.precision.dtype("readout")
+        if not config.heads:
+            return {}
+        one = jax.tree.map(lambda leaf: leaf[0], learned) if config.full else learned
+        slots, atom = jnp.zeros((1, 1), jnp.int32), jnp.zeros(1, jnp.int32)
+        vectors = jnp.ones((1, 1, 3), config.precision.dtype("descriptor"))
+        shapes = jax.eval_shape(
+            partial(self.describe, one["representation"], equivariant=True),
+            Edges(vectors, atom, slots, slots),
+        )
+        keys = jax.random.split(key, len(config.heads))
+        heads = zip(config.heads, keys, strict=True)
+        n_elements = len(config.elements)
+        return {head.name: head.init(k, shapes, n_elements, dtype) for head, k in heads}
 
     @property
     def n_features(self) -> int:
-        """Number of invariants per atom."""
-        s = self.config.n_radial
-        sizes = [s, s**2, s**2, s**2, s**3, s**3, s**3, s**3]
-        return sum(sizes[: self.config.n_contractions])
+        """Number of scalar features per atom."""
+        return self.config.representation.n_features
 
     def graph(self, structure: Structure) -> Graph:
         """Graph of one structure (see `build_graph`)."""
-        return build_graph(structure, self.config)
-
-    def features(self, params: Params, graph: Graph) -> jax.Array:
-        """Invariants of each atom before normalisation, shape (..., n, n_features)."""
-        return _features(self, params, _with_batch_axis(graph)).reshape(*graph.species.shape, -1)
-
-    def energies(self, params: Params, graph: Graph) -> jax.Array:
-        """Energy of each member in eV, reference energies included, shape (..., n_members).
-
-        In JAX's float type: for large absolute energies in float32 prefer `predict`, which adds
-        the reference energies in float64 on the host.
-        """
-        energies = _energies(self, params, _with_batch_axis(graph))
-        return energies.reshape(*graph.species.shape[:-1], -1)
+        with self.scope():
+            return build_graph(structure, self.config)
 
     def evaluate(self, params: Params, graph: Graph, *, members: bool = False) -> Evaluation:
         """Energies, forces and virial of a batch, from one backward pass; to be compiled.
@@ -144,11 +157,12 @@ class EnergyModel:
             quantities that are shared.
         """
         n_members = self.config.n_members
-        energies, pull_back = jax.vjp(partial(self._learned, params, graph), graph.vectors)
+        energies, pull_back = jax.vjp(partial(self.learned, params, graph), graph.vectors)
         (gradient,) = pull_back(jnp.full_like(energies, 1.0 / n_members))
         common = jnp.zeros_like(gradient)
-        if corrections_of(self.config):
-            extra, pull_back_extra = jax.vjp(partial(self._corrections, graph), graph.vectors)
+        if self.config.corrections:
+            physical = partial(self.physical, params, graph)
+            extra, pull_back_extra = jax.vjp(physical, graph.vectors)
             (common,) = pull_back_extra(jnp.ones_like(extra))
             energies += extra[:, None]
         gradient += common
@@ -157,18 +171,19 @@ class EnergyModel:
         if members:
             each = jnp.eye(n_members, dtype=energies.dtype)[:, None, :]
             each = jnp.broadcast_to(each, (n_members, *energies.shape))
-            member_forces = jax.vmap(lambda c: _forces(pull_back(c)[0] + common, graph))(each)
-        symmetric = 0.5 * (virial + jnp.swapaxes(virial, -1, -2))
-        return Evaluation(energies, _forces(gradient, graph), symmetric, member_forces)
-
-    def reference_energy(self, params: Params, species: np.ndarray) -> np.ndarray:
-        """Sum of reference energies in float64, eV; species (..., n), -1 for padding."""
-        reference = np.append(np.asarray(params["constants"]["reference"], np.float64), 0.0)
-        return np.sum(reference[np.asarray(species)], axis=-1)
+            member_forces = jax.vmap(lambda c: forces_of(pull_back(c)[0] + common, graph))(each)
+        return Evaluation(
+            energies,
+            forces_of(gradient, graph),
+            0.5 * (virial + jnp.swapaxes(virial, -1, -2)),
+            member_forces,
+            self.properties(params, graph),
+        )
 
     def predict(self, params: Params, graph: Graph, *, forces_std: bool = False) -> Prediction:
         """Prediction for the graph of one structure (without a batch axis)."""
-        return self._predictions(params, _with_batch_axis(graph), forces_std)[0]
+        with self.scope():
+            return predict_graphs(self, params, with_batch_axis(graph), forces_std=forces_std)[0]
 
     def predict_many(
         self,
@@ -178,172 +193,134 @@ class EnergyModel:
         batch_size: int = 8,
         forces_std: bool = False,
     ) -> list[Prediction]:
-        """Predictions for structures of any size, in batches of one compiled shape."""
-        predictions: list[Prediction] = []
-        for batch, count in self._batches(structures, batch_size):
-            predictions += self._predictions(params, batch, forces_std)[:count]
-        return [
-            _trim(prediction, len(structure))
-            for prediction, structure in zip(predictions, structures, strict=True)
-        ]
+        """Predictions for structures of any size, in batches of few compiled shapes."""
+        with self.scope():
+            return predict_many(
+                self, params, structures, batch_size=batch_size, forces_std=forces_std
+            )
 
-    def last_layer_features(self, params: Params, graph: Graph) -> jax.Array:
-        """Gradient of the mean energy by weights and bias of a (mean) last layer.
+    def energies(self, params: Params, graph: Graph) -> jax.Array:
+        """Energy of each member in eV, reference energies included, shape (..., n_members).
 
-        Returns
-        -------
-        (..., n_hidden + 1)
-            Summed over atoms: one row per structure.
+        In JAX's float type: for large absolute energies in float32 prefer `predict`, which adds
+        the reference energies in float64 on the host.
         """
-        features = _last_layer_features(self, params, _with_batch_axis(graph))
-        return features.reshape(*graph.species.shape[:-1], -1)
+        energies = member_energies(self, params, with_batch_axis(graph))
+        return energies.reshape(*graph.species.shape[:-1], -1)
 
-    def last_layer_features_many(
-        self, params: Params, structures: Sequence[Structure], *, batch_size: int = 8
-    ) -> np.ndarray:
-        """The same for structures of any size, shape (n_structures, n_hidden + 1)."""
-        rows = [
-            np.asarray(_last_layer_features(self, params, batch))[:count]
-            for batch, count in self._batches(structures, batch_size)
-        ]
-        return np.concatenate(rows)
+    def features(self, params: Params, graph: Graph) -> jax.Array:
+        """Scalar features before normalisation, (..., n, n_features); full: of each member."""
+        weights, batch = params["weights"]["representation"], with_batch_axis(graph)
+        edges = self.edges(batch, batch.vectors)
+        if self.config.full:
+            scalars = jax.vmap(lambda w: self.describe(w, edges).scalars)(weights)
+            return scalars.reshape(-1, *graph.species.shape, self.n_features)
+        return self.describe(weights, edges).scalars.reshape(*graph.species.shape, -1)
 
-    def _batches(self, structures: Sequence[Structure], batch_size: int) -> list[tuple[Graph, int]]:
-        """Graphs of equal shape, and how many structures of each are real."""
-        graphs = build_graphs(structures, self.config)
-        batch_size = min(batch_size, len(structures))
-        batches: list[tuple[Graph, int]] = []
-        for start in range(0, len(structures), batch_size):
-            pick = np.arange(start, start + batch_size)
-            count = int(np.sum(pick < len(structures)))
-            pick = np.minimum(pick, len(structures) - 1)
-            batches.append((jax.tree.map(lambda leaf, pick=pick: leaf[pick], graphs), count))
-        return batches
+    def reference_energy(self, params: Params, species: np.ndarray) -> np.ndarray:
+        """Sum of reference energies in float64, eV; species (..., n), -1 for padding."""
+        reference = np.append(np.asarray(params["constants"]["reference"], np.float64), 0.0)
+        return np.sum(reference[np.asarray(species)], axis=-1)
 
-    def _predictions(self, params: Params, batch: Graph, forces_std: bool) -> list[Prediction]:  # noqa: FBT001
-        ensemble = self.config.n_members > 1
-        result = jax.device_get(_evaluate(self, params, batch, forces_std and ensemble))
-        energy = np.mean(result.energies.astype(np.float64), axis=-1)
-        energy += self.reference_energy(params, np.asarray(batch.species))
-        spread = np.std(result.energies, axis=-1, ddof=1) if ensemble else np.zeros(len(energy))
-        force_spread = None
-        if forces_std:
-            members = result.member_forces
-            force_spread = (
-                np.zeros_like(result.forces) if members is None else members.std(axis=0, ddof=1)
+    def edges(self, graph: Graph, vectors: jax.Array) -> Edges:
+        """Join the atoms of a batch."""
+        b, n, k = graph.neighbor_species.shape
+        offset = n * jnp.arange(b, dtype=graph.reverse.dtype)[:, None, None]
+        return Edges(
+            vectors.reshape(-1, k, 3).astype(self.config.precision.dtype("descriptor")),
+            graph.species.reshape(-1),
+            graph.neighbor_species.reshape(-1, k),
+            (graph.reverse // k + offset).reshape(-1, k),
+        )
+
+    def describe(self, weights: Any, edges: Edges, *, equivariant: bool = False) -> Description:
+        """Features of each atom of a batch, from the weights of the representation."""
+        cutoff = self.config.cutoff_angstrom
+        with jax.default_matmul_precision("highest"):
+            return self.config.representation.describe(
+                weights, edges, cutoff=cutoff, equivariant=equivariant
             )
-        volume = np.asarray(batch.volume)
-        return [
-            Prediction(
-                energy=float(energy[b]),
-                forces=result.forces[b],
-                virial=result.virial[b],
-                stress=result.virial[b] / volume[b] if np.isfinite(volume[b]) else None,
-                energy_std=float(spread[b]),
-                forces_std=None if force_spread is None else force_spread[b],
-            )
-            for b in range(len(energy))
-        ]
 
-    def _edges(self, graph: Graph, vectors: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Flatten the batch: vectors (b n, k, 3) and one-hot species of both ends."""
-        n_elements, k = len(self.config.elements), vectors.shape[-2]
-        receiver = jax.nn.one_hot(graph.species.reshape(-1), n_elements, dtype=vectors.dtype)
-        sender = graph.neighbor_species.reshape(-1, k)
-        sender = jax.nn.one_hot(sender, n_elements, dtype=vectors.dtype)
-        return vectors.reshape(-1, k, 3), receiver, sender
+    def hidden(self, learned: Params, constants: Params, scalars: jax.Array) -> jax.Array:
+        """Input of the last layer, shape (N, n_hidden), for one member of a full ensemble."""
+        features = (scalars - constants["feature_mean"]) / constants["feature_scale"]
+        features = features.astype(self.config.precision.dtype("readout"))
+        with jax.default_matmul_precision("highest"):
+            return self.config.readout.hidden_features(learned["layers"], features)
 
-    def _invariants(
-        self, params: Params, vectors: jax.Array, receiver: jax.Array, sender: jax.Array
-    ) -> jax.Array:
-        radial = params["weights"]["radial"]
-        moments = gaussian_moments(vectors, receiver, sender, radial, self.config.cutoff_angstrom)
-        return invariants(moments, self.config.n_contractions)
+    def outputs(self, params: Params, edges: Edges) -> jax.Array:
+        """Output of each member per atom, shape (N, n_members), before scale and shift."""
 
-    def _hidden(
-        self, params: Params, vectors: jax.Array, receiver: jax.Array, sender: jax.Array
-    ) -> jax.Array:
-        constants = params["constants"]
-        features = self._invariants(params, vectors, receiver, sender)
-        features = (features - constants["feature_mean"]) / constants["feature_scale"]
-        return hidden_features(params["weights"]["layers"], features)
+        def member(learned: Params, constants: Params) -> jax.Array:
+            scalars = self.describe(learned["representation"], edges).scalars
+            hidden = self.hidden(learned, constants, scalars)
+            with jax.default_matmul_precision("highest"):
+                return self.config.readout.last_layer(learned["layers"], hidden)
 
-    def _learned(self, params: Params, graph: Graph, vectors: jax.Array) -> jax.Array:
-        """Energies (b, n_members) without reference energies; padded atoms give zero.
+        learned, constants = split_members(params)
+        if not self.config.full:
+            return member(learned, constants)
+        return jnp.moveaxis(jax.vmap(member)(learned, constants)[..., 0], 0, -1)
+
+    def learned(self, params: Params, graph: Graph, vectors: jax.Array) -> jax.Array:
+        """Energies (b, n_members) without reference energies; padded atoms give zero."""
+        edges = self.edges(graph, vectors)
+        return self.totals(params, edges, self.outputs(params, edges), graph)
+
+    def totals(self, params: Params, edges: Edges, outputs: jax.Array, graph: Graph) -> jax.Array:
+        """Energies (b, n_members) from the outputs of the readout, (N, n_members).
 
         Atomic energies are summed in float64 where JAX allows it.
         """
         weights = params["weights"]
-        with jax.default_matmul_precision("highest"):
-            edges = self._edges(graph, vectors)
-            outputs = last_layer(weights["layers"], self._hidden(params, *edges))
-            receiver = edges[1]
-            atomic = (receiver @ weights["scale"])[:, None] * outputs
-            atomic += (receiver @ weights["shift"])[:, None]
+        n_atoms = len(edges.receiver)
+        scale, shift = (
+            take_species(weights[name], edges.receiver).reshape(n_atoms, -1)
+            for name in ("scale", "shift")
+        )
+        atomic = scale * outputs.astype(scale.dtype) + shift
         atomic = atomic.reshape(*graph.species.shape, -1)
         return jnp.sum(atomic, axis=1, dtype=jnp.result_type(float))
 
-    def _corrections(self, graph: Graph, vectors: jax.Array) -> jax.Array:
-        """Energies (b,) that all members have in common."""
-        edges = self._edges(graph, vectors)
-        atomic = jnp.zeros(len(edges[0]), jnp.result_type(float))
-        for correction in corrections_of(self.config):
-            atomic += correction(*edges)
+    def physical(self, params: Params, graph: Graph, vectors: jax.Array) -> jax.Array:
+        """Energies (b,) of all corrections, which members have in common."""
+        config, dtype = self.config, self.config.precision.dtype("energy")
+        edges = self.edges(graph, vectors)._replace(
+            vectors=vectors.reshape(-1, vectors.shape[-2], 3).astype(dtype)
+        )
+        weights = params["weights"]["corrections"]
+        atomic = jnp.zeros(len(edges.receiver), jnp.result_type(float))
+        for correction in config.corrections:
+            atomic += correction.energies(weights[correction.name], edges, config.elements)
         return jnp.sum(atomic.reshape(graph.species.shape), axis=1)
 
-
-def _forces(gradient: jax.Array, graph: Graph) -> jax.Array:
-    """Forces (b, n, 3) from the energy's gradient by edge vectors (b, n, k, 3).
-
-    Atom i pulls on its own edges and is pulled by their reverses: F_i = sum_k (g_ik - g_rev(ik)).
-    """
-    flat = gradient.reshape(gradient.shape[0], -1, 3)
-    slots = graph.reverse.reshape(flat.shape[0], -1, 1)
-    reverse = jnp.take_along_axis(flat, slots, axis=1, mode="promise_in_bounds")
-    return jnp.sum(gradient - reverse.reshape(gradient.shape), axis=2)
-
-
-def _with_batch_axis(graph: Graph) -> Graph:
-    return graph if graph.species.ndim == 2 else jax.tree.map(lambda leaf: leaf[None], graph)
-
-
-def _trim(prediction: Prediction, n_atoms: int) -> Prediction:
-    std = prediction.forces_std
-    return Prediction(
-        energy=prediction.energy,
-        forces=prediction.forces[:n_atoms],
-        virial=prediction.virial,
-        stress=prediction.stress,
-        energy_std=prediction.energy_std,
-        forces_std=None if std is None else std[:n_atoms],
-    )
+    def properties(self, params: Params, graph: Graph) -> dict[str, jax.Array]:
+        """Values of all heads; the first member of a full ensemble describes the atoms."""
+        if not self.config.heads:
+            return {}
+        learned, constants = split_members(params)
+        if self.config.full:
+            learned, constants = jax.tree.map(lambda leaf: leaf[0], (learned, constants))
+        edges = self.edges(graph, graph.vectors)
+        described = self.describe(learned["representation"], edges, equivariant=True)
+        scalars = (described.scalars - constants["feature_mean"]) / constants["feature_scale"]
+        described = described._replace(scalars=scalars)
+        weights = params["weights"]["heads"]
+        with jax.default_matmul_precision("highest"):
+            return {
+                head.name: head.values(weights[head.name], described, graph.species)
+                for head in self.config.heads
+            }
 
 
-@partial(jax.jit, static_argnums=(0, 3))
-def _evaluate(model: EnergyModel, params: Params, batch: Graph, members: bool) -> Evaluation:  # noqa: FBT001
-    return model.evaluate(params, batch, members=members)
+def split_members(params: Params) -> tuple[Params, Params]:
+    """What members of a full ensemble have of their own: weights and constants."""
+    weights, constants = params["weights"], params["constants"]
+    learned = {name: weights[name] for name in ("representation", "layers")}
+    return learned, {name: constants[name] for name in ("feature_mean", "feature_scale")}
 
 
-@partial(jax.jit, static_argnums=0)
-def _energies(model: EnergyModel, params: Params, batch: Graph) -> jax.Array:
-    energies = model._learned(params, batch, batch.vectors)
-    energies += model._corrections(batch, batch.vectors)[:, None]
-    present = jax.nn.one_hot(batch.species, len(model.config.elements), dtype=energies.dtype)
-    reference = jnp.asarray(params["constants"]["reference"], energies.dtype)
-    return energies + jnp.sum(present @ reference, axis=-1)[:, None]
-
-
-@partial(jax.jit, static_argnums=0)
-def _features(model: EnergyModel, params: Params, batch: Graph) -> jax.Array:
-    with jax.default_matmul_precision("highest"):
-        return model._invariants(params, *model._edges(batch, batch.vectors))
-
-
-@partial(jax.jit, static_argnums=0)
-def _last_layer_features(model: EnergyModel, params: Params, batch: Graph) -> jax.Array:
-    with jax.default_matmul_precision("highest"):
-        edges = model._edges(batch, batch.vectors)
-        hidden = model._hidden(params, *edges)
-        scale = edges[1] @ params["weights"]["scale"]
-        rows = jnp.concatenate([hidden, jnp.ones_like(hidden[:, :1])], axis=-1) * scale[:, None]
-    return jnp.sum(rows.reshape(*batch.species.shape, -1), axis=1)
+def take_species(values: jax.Array, species: jax.Array) -> jax.Array:
+    """Values (n_elements, ...) of each atom, zero for padding (-1)."""
+    one_hot = jax.nn.one_hot(species, len(values), dtype=values.dtype)
+    return jnp.matmul(one_hot, values, precision="highest")

@@ -6,10 +6,14 @@ All atoms share one network. A shallow ensemble (Kellner & Ceriotti, Mach. Learn
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Layer", "hidden_features", "init_layers", "last_layer", "scale_spread"]
+__all__ = ["Layer", "Readout", "scale_spread"]
 
 Layer = dict[str, jax.Array]
 """``w`` of shape (n_in, n_out) and ``b`` of shape (n_out,)."""
@@ -18,26 +22,94 @@ _UNIT_VARIANCE = 1.6765324703310907
 """Brings silu(x) back to unit variance for a standard normal x."""
 
 
-def init_layers(key: jax.Array, widths: tuple[int, ...]) -> list[Layer]:
-    """Normal weights of variance 1 / n_in and zero biases."""
-    keys = jax.random.split(key, len(widths) - 1)
-    dtype = jnp.result_type(float)
-    return [
-        {"w": jax.random.normal(k, (a, b), dtype) / a**0.5, "b": jnp.zeros(b, dtype)}
-        for k, a, b in zip(keys, widths[:-1], widths[1:], strict=True)
-    ]
+@dataclass(frozen=True)
+class Readout:
+    """A multilayer perceptron.
 
+    Parameters
+    ----------
+    hidden : tuple of int
+        Widths of the hidden layers.
+    activation : str
+        'scaled_silu' (1.6765 silu(x)), or the name of a function of one argument in `jax.nn`.
+    ntk : bool
+        Neural-tangent parametrization: layers are x w / sqrt(n_in) + 0.1 b with w of unit
+        variance (Jacot et al., arXiv:1806.07572).
+    weight_init : {'normal', 'lecun'}
+        Normal, or truncated normal, of variance 1 / n_in (1 with ``ntk``).
+    bias_init : {'zeros', 'normal'}
 
-def hidden_features(layers: list[Layer], features: jax.Array) -> jax.Array:
-    """Input of the last layer, shape (n, last hidden width)."""
-    for layer in layers[:-1]:
-        features = _UNIT_VARIANCE * jax.nn.silu(features @ layer["w"] + layer["b"])
-    return features
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    """
 
+    hidden: tuple[int, ...] = (256, 256)
+    activation: str = "scaled_silu"
+    ntk: bool = False
+    weight_init: Literal["normal", "lecun"] = "normal"
+    bias_init: Literal["zeros", "normal"] = "zeros"
 
-def last_layer(layers: list[Layer], hidden: jax.Array) -> jax.Array:
-    """Output of each member, shape (n, n_members)."""
-    return hidden @ layers[-1]["w"] + layers[-1]["b"]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(int(width) for width in self.hidden))
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden must name at least one width, received {self.hidden}")
+        if self.activation != "scaled_silu" and not callable(
+            getattr(jax.nn, self.activation, None)
+        ):
+            raise ValueError(
+                f"activation must be 'scaled_silu' or a function of jax.nn, received "
+                f"{self.activation!r}"
+            )
+        if self.weight_init not in ("normal", "lecun"):
+            raise ValueError(
+                f"weight_init must be 'normal' or 'lecun', received {self.weight_init!r}"
+            )
+        if self.bias_init not in ("zeros", "normal"):
+            raise ValueError(f"bias_init must be 'zeros' or 'normal', received {self.bias_init!r}")
+
+    def init(self, key: jax.Array, n_in: int, n_out: int, dtype: Any) -> list[Layer]:
+        """Random layers from n_in features to n_out outputs."""
+        widths = (n_in, *self.hidden, n_out)
+        keys = jax.random.split(key, len(widths) - 1)
+        return [
+            {"w": self._weights(k, a, b, dtype), "b": self._bias(k, b, dtype)}
+            for k, a, b in zip(keys, widths[:-1], widths[1:], strict=True)
+        ]
+
+    def _weights(self, key: jax.Array, n_in: int, n_out: int, dtype: Any) -> jax.Array:
+        if self.weight_init == "lecun":
+            weights = jax.nn.initializers.lecun_normal()(key, (n_in, n_out), dtype)
+        else:
+            weights = jax.random.normal(key, (n_in, n_out), dtype) / n_in**0.5
+        return weights * n_in**0.5 if self.ntk else weights
+
+    def _bias(self, key: jax.Array, n_out: int, dtype: Any) -> jax.Array:
+        if self.bias_init == "zeros":
+            return jnp.zeros(n_out, dtype)
+        return jax.random.normal(jax.random.fold_in(key, 1), (n_out,), dtype)
+
+    def hidden_features(self, layers: list[Layer], features: jax.Array) -> jax.Array:
+        """Input of the last layer, shape (n, last hidden width)."""
+        activation = self._activation()
+        for layer in layers[:-1]:
+            features = activation(self._affine(layer, features))
+        return features
+
+    def last_layer(self, layers: list[Layer], hidden: jax.Array) -> jax.Array:
+        """Output of each member, shape (n, n_members)."""
+        return self._affine(layers[-1], hidden)
+
+    def _affine(self, layer: Layer, x: jax.Array) -> jax.Array:
+        if self.ntk:
+            return x @ layer["w"] / layer["w"].shape[0] ** 0.5 + 0.1 * layer["b"]
+        return x @ layer["w"] + layer["b"]
+
+    def _activation(self) -> Callable[[jax.Array], jax.Array]:
+        if self.activation == "scaled_silu":
+            return lambda x: _UNIT_VARIANCE * jax.nn.silu(x)
+        return getattr(jax.nn, self.activation)
 
 
 def scale_spread(layers: list[Layer], factor: float) -> list[Layer]:

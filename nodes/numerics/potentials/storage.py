@@ -23,7 +23,7 @@ from nodes.numerics.storage import (
 
 __all__ = ["load_model", "save_model"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save_model(path: Path, model: EnergyModel, params: Params) -> None:
@@ -36,7 +36,6 @@ def save_model(path: Path, model: EnergyModel, params: Params) -> None:
     write_arrays(path / "weights.npz", arrays)
     record = {
         "format": _FORMAT,
-        "kind": "gaussian-moments",
         "config": model.config.to_json(),
         "sha256": array_digest(arrays),
     }
@@ -67,12 +66,10 @@ def load_model(path: Path) -> tuple[EnergyModel, Params]:
             f"digests; save the model again"
         )
     model = EnergyModel(ModelConfig.from_json(record["config"]))
-    template = jax.eval_shape(model.init, jax.random.key(0))
-    structure = jax.tree.map(lambda leaf: leaf, template)
-    weights_dtype = arrays["['weights']['radial']"].dtype
-    structure = jax.tree.map(lambda leaf: np.zeros(leaf.shape, weights_dtype), structure)
-    structure["constants"]["reference"] = np.zeros(len(model.config.elements))
-    stored = unflatten(structure, arrays)
-    params = jax.tree.map(jnp.asarray, stored)
-    params["constants"]["reference"] = stored["constants"]["reference"]
+    with model.scope():
+        template = jax.eval_shape(model.init, jax.random.key(0))
+        # The types are those that were stored: a model may be saved in other ones than here.
+        stored = unflatten(template, arrays, check_types=False)
+        params = jax.tree.map(jnp.asarray, stored)
+    params["constants"]["reference"] = np.asarray(stored["constants"]["reference"], np.float64)
     return model, params

@@ -6,11 +6,23 @@ import jax
 import numpy as np
 import pytest
 
-from nodes.numerics.potentials import EnergyModel, ModelConfig, build_graphs
+from nodes.numerics.potentials import (
+    Bessel,
+    EnergyModel,
+    GaussianMoments,
+    ModelConfig,
+    Readout,
+    Zbl,
+    build_graphs,
+)
 from nodes.numerics.structures import Structure
 
 CONFIG = ModelConfig(
-    elements=(1, 8), cutoff_angstrom=3.0, n_basis=6, n_radial=3, hidden=(8, 8), n_members=4
+    elements=(1, 8),
+    cutoff_angstrom=3.0,
+    representation=GaussianMoments(n_radial=3, basis=Bessel(6)),
+    readout=Readout(hidden=(8, 8)),
+    n_members=4,
 )
 TRICLINIC = np.array([[2.6, 0.0, 0.0], [0.8, 2.7, 0.0], [-0.5, 0.6, 3.1]])
 CELLS = {
@@ -40,6 +52,7 @@ def params():
     params["weights"]["shift"] = np.array([0.2, -0.1])
     params["constants"]["reference"] = np.array([-13.6, -2041.8])
     params["constants"]["feature_scale"] += 3.0
+    params["weights"]["corrections"] = {"zbl": {}}
     return params
 
 
@@ -65,7 +78,7 @@ def build(model, structure):
 @pytest.mark.parametrize("zbl", [False, True], ids=["plain", "zbl"])
 @pytest.mark.parametrize("name", CELLS)
 def test_forces_are_minus_the_gradient(params, name, zbl):
-    model = EnergyModel(dataclasses.replace(CONFIG, zbl=zbl))
+    model = EnergyModel(dataclasses.replace(CONFIG, corrections=(Zbl(),) * zbl))
     structure, h = make(name), 1e-4
     forces = predict(model, params, structure).forces
     for atom, axis in [(0, 0), (1, 2), (3, 1)]:
@@ -81,7 +94,7 @@ def test_forces_are_minus_the_gradient(params, name, zbl):
 
 @pytest.mark.parametrize("zbl", [False, True], ids=["plain", "zbl"])
 def test_stress_is_the_derivative_by_strain(params, zbl):
-    model = EnergyModel(dataclasses.replace(CONFIG, zbl=zbl))
+    model = EnergyModel(dataclasses.replace(CONFIG, corrections=(Zbl(),) * zbl))
     structure, h = make(), 1e-5
     prediction = predict(model, params, structure)
     for i, j in [(0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2)]:
@@ -194,22 +207,6 @@ def test_uncertainty_is_that_of_the_members(model, params):
     assert prediction.forces_std[1, 2] == pytest.approx(forces.std(ddof=1), rel=1e-5)
 
 
-def test_last_layer_features_are_the_gradient_by_the_last_layer(model, params):
-    structure = make()
-    graph = build(model, structure)
-
-    def mean_energy(weights):
-        return model.energies({**params, "weights": weights}, graph).mean()
-
-    gradient = jax.jit(jax.grad(mean_energy))(params["weights"])["layers"][-1]
-    row = np.asarray(model.last_layer_features(params, graph))
-    np.testing.assert_allclose(row[:-1], np.sum(gradient["w"], axis=1), rtol=1e-9)
-    np.testing.assert_allclose(row[-1], np.sum(gradient["b"]), rtol=1e-9)
-    rows = model.last_layer_features_many(params, [structure, make("molecule")], batch_size=1)
-    np.testing.assert_allclose(rows[0], row, rtol=1e-9)
-    assert rows.shape == (2, 9)
-
-
 def test_one_member_has_no_uncertainty():
     model = EnergyModel(dataclasses.replace(CONFIG, n_members=1))
     prediction = predict(model, model.init(jax.random.key(0)), make(), forces_std=True)
@@ -229,11 +226,3 @@ def test_reference_energies_are_added_in_float64(model):
 def test_unknown_elements_are_refused(model, params):
     with pytest.raises(ValueError, match=r"only the elements \[1, 8\] .* received \[6\]"):
         model.graph(Structure([6], [[0.0, 0, 0]], np.zeros((3, 3)), False))
-
-
-def test_features_hold_each_family(model, params):
-    for count, expected in enumerate([3, 12, 21, 30, 57, 84, 111, 138], start=1):
-        model = EnergyModel(dataclasses.replace(CONFIG, n_contractions=count))
-        assert model.n_features == expected
-        shape = jax.eval_shape(model.features, params, build(model, make())).shape
-        assert shape == (4, expected)

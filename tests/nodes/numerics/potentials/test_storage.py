@@ -1,14 +1,31 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
-from nodes.numerics.potentials import EnergyModel, ModelConfig, load_model, save_model
+from nodes.numerics.potentials import (
+    EnergyModel,
+    GaussianMoments,
+    ModelConfig,
+    Precision,
+    Readout,
+    Zbl,
+    load_model,
+    save_model,
+)
 
-CONFIG = ModelConfig(elements=(8, 1), hidden=(4,), n_members=2, n_contractions=2, zbl=True)
+CONFIG = ModelConfig(
+    elements=(8, 1),
+    representation=GaussianMoments(n_contractions=2),
+    readout=Readout(hidden=(4,)),
+    n_members=2,
+    corrections=(Zbl(),),
+)
 
 
-def saved(path, seed=0):
-    model = EnergyModel(CONFIG)
+def saved(path, seed=0, config=CONFIG):
+    model = EnergyModel(config)
     params = model.init(jax.random.key(seed))
     params["constants"]["reference"] = np.array([-13.6 / 3, -2041.84 / 7])
     save_model(path, model, params)
@@ -22,6 +39,16 @@ def test_round_trip_keeps_every_bit(tmp_path):
     assert loaded["constants"]["reference"].dtype == np.float64
     jax.tree.map(np.testing.assert_array_equal, loaded, params)
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["model.json", "weights.npz"]
+
+
+def test_a_model_in_float64_comes_back_in_float64(tmp_path):
+    model, params = saved(
+        tmp_path, config=dataclasses.replace(CONFIG, precision=Precision.double())
+    )
+    again, loaded = load_model(tmp_path)
+    assert again == model
+    assert loaded["weights"]["layers"][0]["w"].dtype == np.float64
+    jax.tree.map(np.testing.assert_array_equal, loaded, params)
 
 
 def test_files_of_two_saves_are_refused(tmp_path):
