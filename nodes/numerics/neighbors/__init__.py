@@ -2,7 +2,9 @@
 
 - `cells`: the geometry of a lattice: plane distances and the images a cutoff reaches.
 - `host`: exact lists in NumPy, for training and for single predictions.
-- `device`: the same list rebuilt inside a compiled loop, with a skin and a fixed capacity.
+- `device`: the same list rebuilt inside a compiled loop, with a skin and a fixed capacity;
+  it stands on `grid` (bins chosen on the host), `candidates` (pairs compared on the device)
+  and `slots` (from marks to slots).
 
 Every list is receiver-major and dense: row i holds the senders j of atom i with the integer
 image shift S, and the edge vector r_j - r_i + S @ cell. Each directed edge knows the slot of
@@ -10,7 +12,6 @@ its reverse, so forces are gathered, never scattered: the result does not depend
 in which a device happens to add.
 """
 
-from nodes.numerics.neighbors.device import DeviceList, ListSpec
-from nodes.numerics.neighbors.host import DenseList, Edges, dense_list, neighbor_edges
+import lazy_loader
 
-__all__ = ["DenseList", "DeviceList", "Edges", "ListSpec", "dense_list", "neighbor_edges"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-__all__ = ["image_ranges", "image_table", "periodic_basis"]
+__all__ = ["image_ranges", "image_table", "periodic_basis", "plane_distances"]
 
 
-def periodic_basis(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+def periodic_basis(cell: np.ndarray, pbc: np.ndarray | Sequence[bool]) -> np.ndarray:
     """Complete the periodic lattice vectors to an invertible basis.
 
     Parameters
@@ -38,7 +40,14 @@ def periodic_basis(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     return basis
 
 
-def image_ranges(basis: np.ndarray, pbc: np.ndarray, cutoff: float) -> tuple[int, int, int]:
+def plane_distances(basis: np.ndarray) -> np.ndarray:
+    """Distances (3,) in Angstrom between neighbouring lattice planes, across each vector."""
+    return 1.0 / np.linalg.norm(np.linalg.inv(basis), axis=0)
+
+
+def image_ranges(
+    basis: np.ndarray, pbc: np.ndarray | Sequence[bool], cutoff: float
+) -> tuple[int, int, int]:
     """How many images to either side of the nearest one can lie within the cutoff.
 
     Fractional differences are first brought to [-1/2, 1/2]. A further shift by m moves a point
@@ -49,8 +58,7 @@ def image_ranges(basis: np.ndarray, pbc: np.ndarray, cutoff: float) -> tuple[int
     tuple of 3 int
         The largest abs(m) along each lattice vector; zero where not periodic.
     """
-    distances = 1.0 / np.linalg.norm(np.linalg.inv(basis), axis=0)
-    reach = np.floor(cutoff / distances + 0.5 + 1e-4).astype(int)
+    reach = np.floor(cutoff / plane_distances(basis) + 0.5 + 1e-4).astype(int)
     x, y, z = (int(m) if periodic else 0 for m, periodic in zip(reach, pbc, strict=True))
     return x, y, z
 

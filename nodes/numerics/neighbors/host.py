@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial import KDTree
 
-from nodes.numerics.neighbors.cells import image_ranges, image_table, periodic_basis
+from nodes.numerics.neighbors.cells import periodic_basis, plane_distances
 
 __all__ = ["DenseList", "Edges", "dense_list", "neighbor_edges"]
-
-_PAIRS_PER_CHUNK = 2_000_000
 
 
 class Edges(NamedTuple):
@@ -28,6 +28,11 @@ class Edges(NamedTuple):
     senders: np.ndarray
     shifts: np.ndarray
     vectors: np.ndarray
+
+    def within(self, cutoff: float) -> Edges:
+        """The edges shorter than a smaller cutoff, in Angstrom."""
+        near = np.flatnonzero(np.einsum("ij,ij->i", self.vectors, self.vectors) < cutoff**2)
+        return Edges(*(column.take(near, axis=0) for column in self))
 
 
 class DenseList(NamedTuple):
@@ -50,12 +55,14 @@ class DenseList(NamedTuple):
 
 
 def neighbor_edges(
-    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray | Sequence[bool], cutoff: float
 ) -> Edges:
     """Find all pairs closer than the cutoff, with every periodic image.
 
     Right for cells smaller than the cutoff (an atom then neighbours its own images), for
-    triclinic cells, partial periodicity, and positions outside the cell.
+    triclinic cells, partial periodicity, and positions outside the cell. The atoms of one cell
+    are compared with those and with the images around it that a k-d tree finds, at a cost
+    proportional to the number of atoms.
 
     Parameters
     ----------
@@ -71,29 +78,53 @@ def neighbor_edges(
     """
     if not cutoff > 0.0:
         raise ValueError(f"cutoff must be positive, received {cutoff}")
-    positions = np.asarray(positions, np.float64)
+    positions, pbc = np.asarray(positions, np.float64), np.asarray(pbc, bool)
     basis = periodic_basis(cell, pbc)
-    images = image_table(image_ranges(basis, pbc, cutoff))
     fractional = positions @ np.linalg.inv(basis)
-    n = len(positions)
-    rows = max(1, _PAIRS_PER_CHUNK // (n * len(images)))
-    parts: list[tuple[np.ndarray, ...]] = []
-    for start in range(0, n, rows):
-        i = np.arange(start, min(start + rows, n))
-        nearest = np.where(pbc, -np.round(fractional[None] - fractional[i, None]), 0).astype(int)
-        shifts = nearest[:, :, None] + images
-        vectors = (positions[None] - positions[i, None])[:, :, None] + _cartesian(shifts, basis)
-        near = np.sum(vectors**2, axis=-1) < cutoff**2
-        near &= ~((i[:, None] == np.arange(n))[..., None] & ~shifts.any(axis=-1))
-        receiver, sender, image = np.nonzero(near)
-        pick = (receiver, sender, image)
-        parts.append((i[receiver], sender, shifts[pick], vectors[pick]))
-    edges = Edges(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    coincide = ~edges.vectors.any(axis=-1)
+    home = np.where(pbc, np.floor(fractional), 0.0)
+    atoms, images = _around(fractional - home, pbc, cutoff / plane_distances(basis))
+    # Opposite shifts give exactly opposite vectors: each pair is near from both sides or neither.
+    wrapped = positions - _cartesian(home, basis)
+    starts, ends = wrapped[atoms], _cartesian(images, basis)
+    i, k = _close(wrapped, starts + ends, cutoff * (1.0 + 1e-6))
+    vectors = starts.take(k, axis=0) - wrapped.take(i, axis=0) + ends.take(k, axis=0)
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    itself = (atoms[k] == i) & ~np.any(images, axis=-1)[k]
+    near = np.flatnonzero((squares < cutoff**2) & ~itself)
+    i, k = i[near], k[near]
+    shifts = (images - home[atoms]).take(k, axis=0) + home.take(i, axis=0)
+    coincide = squares[near] == 0.0
     if coincide.any():
-        pair = (int(edges.receivers[coincide][0]), int(edges.senders[coincide][0]))
+        pair = (int(i[coincide][0]), int(atoms[k[coincide][0]]))
         raise ValueError(f"atoms must not coincide, received atoms {pair} at one place")
-    return edges
+    return Edges(i, atoms[k], shifts.astype(np.int64), vectors.take(near, axis=0))
+
+
+def _around(
+    fractional: np.ndarray, pbc: np.ndarray, reach: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Atoms and images (m, 3) no farther than ``reach`` from the cell, in fractional units.
+
+    Sorted by atom and image.
+    """
+    reach = reach + 1e-6
+    ranges = [int(np.ceil(r)) if periodic else 0 for r, periodic in zip(reach, pbc, strict=True)]
+    near = np.ones((len(fractional), 1, 1, 1), bool)
+    for axis, m in enumerate(ranges):
+        place = fractional[:, axis, None] + np.arange(-m, m + 1)
+        inside = (place > -reach[axis]) & (place < 1.0 + reach[axis]) | ~pbc[axis]
+        near = near & np.expand_dims(inside, [a for a in (1, 2, 3) if a != axis + 1])
+    atoms, *images = np.nonzero(near)
+    return atoms, np.stack(images, axis=-1) - np.array(ranges)
+
+
+def _close(centers: np.ndarray, points: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of centers and points that are close, in this order; perhaps a few that are not."""
+    # A tree is asked but once: the balance of one that is asked often would cost more.
+    trees = [KDTree(p, balanced_tree=False, compact_nodes=False) for p in (centers, points)]
+    found = trees[0].sparse_distance_matrix(trees[1], radius, output_type="ndarray")
+    i, k = np.divmod(np.sort(found["i"] * len(points) + found["j"]), len(points))
+    return i, k
 
 
 def _cartesian(shifts: np.ndarray, basis: np.ndarray) -> np.ndarray:
@@ -130,9 +161,7 @@ def dense_list(edges: Edges, n_atoms: int, capacity: int | None = None) -> Dense
     occupied = np.zeros(n_atoms * capacity, bool)
     reverse = np.arange(n_atoms * capacity, dtype=np.int32)
     senders[flat], shifts[flat], occupied[flat] = edges.senders, edges.shifts, True
-    # Sorted by (sender, receiver, -shift), edges line up with their reverses in natural order.
-    keys = (*(-edges.shifts[:, ::-1].T), edges.receivers, edges.senders)
-    reverse[flat[np.lexsort(keys)]] = flat
+    reverse[flat] = flat[_reverses(edges, n_atoms)]
     shape = (n_atoms, capacity)
     return DenseList(
         senders.reshape(shape),
@@ -140,3 +169,19 @@ def dense_list(edges: Edges, n_atoms: int, capacity: int | None = None) -> Dense
         reverse.reshape(shape),
         occupied.reshape(shape),
     )
+
+
+def _reverses(edges: Edges, n_atoms: int) -> np.ndarray:
+    """Index of the reverse of each edge.
+
+    The edges of a pair stand together, sorted by shift; those of the opposite pair are as many,
+    and their shifts run the other way.
+    """
+    pairs = edges.receivers * n_atoms + edges.senders
+    first = np.flatnonzero(np.diff(pairs, prepend=-1))
+    sizes = np.diff(first, append=len(pairs))
+    starts, sizes = np.repeat(first, sizes), np.repeat(sizes, sizes)
+    rank = np.arange(len(pairs)) - starts
+    opposite = edges.senders * n_atoms + edges.receivers
+    order = np.argsort(opposite * (rank.max(initial=0) + 1) + rank)
+    return order[starts + sizes - 1 - rank]

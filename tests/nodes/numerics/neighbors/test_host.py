@@ -1,9 +1,12 @@
 """Host lists against brute force over a wide block of images."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 from nodes.numerics.neighbors.host import dense_list, neighbor_edges
 
@@ -55,13 +58,55 @@ def test_random_cells_against_brute_force():
         np.testing.assert_allclose(edges.vectors, vectors, atol=1e-12)
 
 
-def test_chunks_do_not_change_the_result(monkeypatch):
-    rng = np.random.default_rng(3)
-    positions, cell = rng.uniform(0, 4, (20, 3)), np.eye(3) * 4.0
-    whole = neighbor_edges(positions, cell, np.ones(3, bool), 3.0)
-    monkeypatch.setattr("nodes.numerics.neighbors.host._PAIRS_PER_CHUNK", 100)
-    for a, b in zip(whole, neighbor_edges(positions, cell, np.ones(3, bool), 3.0), strict=True):
-        np.testing.assert_array_equal(a, b)
+def test_edges_are_sorted_and_opposite_ones_exactly_opposite():
+    for positions, cell, pbc, cutoff in random_cases(30):
+        edges = neighbor_edges(positions, cell, pbc, cutoff)
+        columns = [edges.receivers, edges.senders, *edges.shifts.T]
+        np.testing.assert_array_equal(np.lexsort(columns[::-1]), np.arange(len(edges.receivers)))
+        found = dict(
+            zip(zip(*(c.tolist() for c in columns), strict=True), edges.vectors, strict=True)
+        )
+        for (i, j, *shift), vector in found.items():
+            np.testing.assert_array_equal(found[j, i, *(-s for s in shift)], -vector)
+
+
+def test_a_shorter_cutoff_keeps_the_shorter_edges():
+    for positions, cell, pbc, cutoff in random_cases(20):
+        within = neighbor_edges(positions, cell, pbc, cutoff).within(0.7 * cutoff)
+        for a, b in zip(within, neighbor_edges(positions, cell, pbc, 0.7 * cutoff), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_many_atoms_against_a_periodic_tree():
+    positions = np.random.default_rng(3).uniform(0, 60, (20_000, 3))
+    edges = neighbor_edges(positions, np.eye(3) * 60.0, (True, True, True), 3.0)
+    pairs = KDTree(positions, boxsize=60.0).query_pairs(3.0, output_type="ndarray")
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    np.testing.assert_array_equal(
+        np.sort(both @ [20_000, 1]), edges.receivers * 20_000 + edges.senders
+    )
+    assert np.linalg.norm(edges.vectors, axis=1).max() < 3.0
+
+
+def test_far_away_structures_have_the_same_edges():
+    positions = np.random.default_rng(4).uniform(0, 8, (50, 3))
+    for pbc in ((True, True, True), (False, False, False)):
+        here = neighbor_edges(positions, np.eye(3) * 8.0, pbc, 2.5)
+        there = neighbor_edges(positions + 8e4, np.eye(3) * 8.0, pbc, 2.5)
+        np.testing.assert_array_equal(here.receivers, there.receivers)
+        np.testing.assert_array_equal(here.senders, there.senders)
+        np.testing.assert_array_equal(here.shifts, there.shifts)
+
+
+def test_host_lists_do_not_start_jax():
+    code = """
+import sys
+from nodes.numerics.neighbors import dense_list, neighbor_edges
+assert "jax" not in sys.modules
+from nodes.numerics.neighbors import ListSpec
+assert "jax" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_one_atom_neighbours_its_own_images():
