@@ -1,18 +1,17 @@
 """Molecular dynamics with a learned potential.
 
 - `settings`: MDSettings, what to run.
+- `moving`: integrators at constant energy, temperature and pressure.
+- `schedules`, `constraints`, `checks`: what changes in time, what may not move, when to stop.
 - `thermo`: velocities, temperature, degrees of freedom.
-- `integrators`: velocity Verlet and Langevin (BAOAB) steps.
-- `block`: many steps as one compiled loop, with frames kept on the device.
-- `checkpoint`: frames and state on disk.
-- `run`: run_md(), which joins them.
+- `spec_numbers`: specs without their numbers, so that other numbers need no other program.
+- `state`, `lists`, `block`: many steps as one compiled loop, with frames kept on the device.
+- `batch`: systems of any size as arrays of one shape.
+- `simulation`: the host's side: blocks, frames, room for lists, restart.
+- `frames`, `checkpoint`: frames for people to read; frames and state on disk.
+- `run`: run_md() and run_replicas(), which join them.
 """
 
-from nodes.numerics.md.run import MDProgress, MDResult, run_md
-from nodes.numerics.md.settings import MDSettings
-from nodes.numerics.md.thermo import degrees_of_freedom, maxwell_boltzmann, temperature_k
+import lazy_loader
 
-__all__ = [
-    "MDProgress", "MDResult", "MDSettings", "degrees_of_freedom", "maxwell_boltzmann", "run_md",
-    "temperature_k",
-]  # fmt: skip
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

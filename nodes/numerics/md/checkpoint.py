@@ -1,60 +1,77 @@
-"""Frames and state of a run on disk.
+"""State and frames of a run on disk.
 
-Each block of frames goes to a file of its own, then the state is replaced. Frames that were
-written after the state, in a run that was killed in between, are written again.
+Each block of frames goes to files of its own, then the state is replaced. Frames that were written
+after the state, in a run that was killed in between, are written again.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from nodes.numerics.md.block import Frames, MDState
-from nodes.numerics.neighbors.device import DeviceList
-from nodes.numerics.storage import read_arrays, write_arrays
+from nodes.numerics.md.frames import MDFrames
+from nodes.numerics.md.state import Frames, MDState
+from nodes.numerics.storage import flatten, read_arrays, write_arrays
 
-__all__ = ["Stored", "read_run", "write_run"]
+__all__ = ["Stored", "read_frames", "read_state", "write_frames", "write_state"]
 
 _STATE = "md.npz"
-_LIST = fields(DeviceList)
 
 
 class Stored(NamedTuple):
-    """A run as read from disk: state, frames so far, and the record given to `write_run`."""
+    """A state as read from disk.
 
-    state: MDState
-    frames: list[Frames]
+    Attributes
+    ----------
+    arrays : dict
+        Leaves of the state by their path.
+    held : dict of Frames
+        As given to `write_state`.
+    record : dict
+    """
+
+    arrays: dict[str, np.ndarray]
+    held: dict[str, Frames]
     record: dict[str, Any]
 
+    def state(self, example: MDState) -> MDState:
+        """The state, with the structure of ``example``; shapes may differ."""
+        paths, structure = jax.tree_util.tree_flatten_with_path(example)
+        names = [jax.tree_util.keystr(path) for path, _ in paths]
+        return jax.tree_util.tree_unflatten(structure, [self.arrays[name] for name in names])
 
-def write_run(
-    directory: Path, state: MDState, block: Frames, n_before: int, record: dict[str, Any]
+
+def write_state(
+    directory: Path, state: MDState, held: Mapping[str, Frames], record: Mapping[str, Any]
 ) -> None:
-    """Add a block of frames after the ``n_before`` first ones, and replace the state.
+    """Replace the state.
 
     Parameters
     ----------
-    record : dict
-        JSON-able; ``fingerprint`` names the run and ``n_frames`` counts its frames.
+    held : mapping of str to Frames
+        Frames that have not been given yet.
+    record : mapping
+        JSON-able; ``fingerprint`` names the run.
     """
-    if len(block.step):
-        write_arrays(directory / f"frames-{n_before:08d}.npz", block._asdict())
-    neighbors = {f"neighbors.{f.name}": getattr(state.neighbors, f.name) for f in _LIST}
-    arrays = {name: v for name, v in state._asdict().items() if name != "neighbors"} | neighbors
+    arrays = {f"state{name}": leaf for name, leaf in flatten(state).items()}
+    for key, frames in held.items():
+        arrays |= {f"held/{key}/{name}": leaf for name, leaf in frames._asdict().items()}
     write_arrays(directory / _STATE, arrays | {"record": np.array(json.dumps(record))})
 
 
-def read_run(directory: Path, fingerprint: str) -> Stored | None:
-    """Read a run, or return None if there is none.
+def read_state(directory: Path, fingerprint: str) -> Stored | None:
+    """Read a state, or return None if there is none.
 
     Raises
     ------
     ValueError
-        If the checkpoint belongs to another run.
+        If it belongs to another run.
     """
     path = directory / _STATE
     if not path.is_file():
@@ -66,11 +83,28 @@ def read_run(directory: Path, fingerprint: str) -> Stored | None:
             f"checkpoint_dir must hold a checkpoint of this run, received one of another "
             f"structure, model or settings in {path}; remove it or name another directory"
         )
-    frames = [
-        Frames(**read_arrays(part))
-        for part in sorted(directory.glob("frames-*.npz"))
-        if int(part.stem.split("-")[1]) < record["n_frames"]
+    held: dict[str, dict[str, np.ndarray]] = {}
+    for name in [name for name in arrays if name.startswith("held/")]:
+        _, key, leaf = name.split("/")
+        held.setdefault(key, {})[leaf] = arrays.pop(name)
+    return Stored(
+        {name.removeprefix("state"): leaf for name, leaf in arrays.items()},
+        {key: Frames(**leaves) for key, leaves in held.items()},
+        record,
+    )
+
+
+def write_frames(directory: Path, replica: int, first: int, frames: MDFrames) -> None:
+    """Keep frames of a replica that come after its ``first`` ones."""
+    if len(frames):
+        arrays = {f.name: getattr(frames, f.name) for f in fields(MDFrames)}
+        write_arrays(directory / f"frames-{replica:04d}-{first:08d}.npz", arrays)
+
+
+def read_frames(directory: Path, replica: int, n_frames: int) -> list[MDFrames]:
+    """The first ``n_frames`` frames of a replica, in parts."""
+    return [
+        MDFrames(**read_arrays(path))
+        for path in sorted(directory.glob(f"frames-{replica:04d}-*.npz"))
+        if int(path.stem.split("-")[2]) < n_frames
     ]
-    leaves: dict[str, Any] = {f.name: arrays.pop(f"neighbors.{f.name}") for f in _LIST}
-    neighbors = DeviceList(**leaves)
-    return Stored(MDState(**arrays, neighbors=neighbors), frames, record)

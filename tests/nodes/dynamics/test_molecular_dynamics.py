@@ -3,11 +3,28 @@ import jax
 import numpy as np
 import pytest
 from ase import units
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixedLine
 
 import zn_pipeline as zn
+from nodes import MaxTemperature, MinDistance, NotFinite
+from nodes.dynamics import jax_frames
 from nodes.dynamics.molecular_dynamics import JaxMD, UnstableDynamicsError
-from nodes.numerics.potentials import EnergyModel, ModelConfig
+from nodes.numerics.md.checks import MaxForceStd
+from nodes.numerics.md.moving import CellRescaling
+from nodes.numerics.potentials import (
+    Bessel,
+    EnergyModel,
+    GaussianMoments,
+    ModelConfig,
+    Readout,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 class RandomModel:
@@ -15,8 +32,8 @@ class RandomModel:
 
     def energy_model(self):
         config = ModelConfig(
-            elements=(29,), cutoff_angstrom=4.0, n_basis=5, n_radial=2, n_contractions=2,
-            hidden=(8,), n_members=2,
+            elements=(29,), cutoff_angstrom=4.0, readout=Readout(hidden=(8,)), n_members=2,
+            representation=GaussianMoments(n_radial=2, n_contractions=2, basis=Bessel(n_basis=5)),
         )  # fmt: skip
         model = EnergyModel(config)
         params = model.init(jax.random.key(0))
@@ -108,13 +125,109 @@ def test_frames_before_an_explosion_can_be_kept(copper):
     assert all(np.isfinite(frame.positions).all() for frame in node.frames)
 
 
+def test_checks_constraints_and_knots(copper):
+    copper.set_constraint(FixAtoms([0, 3]))
+    node = simulated(
+        copper,
+        temperature_k=[[0, 300.0], [40, 600.0]],
+        checks=[NotFinite(), MinDistance(0.1), MaxTemperature(1.0), MaxForceStd(1e9)],
+        check_every=5,
+        keep_before=3,
+    )
+    assert node.metrics["stop_reason"] == "too hot"
+    assert node.metrics["stop_text"].startswith("step 0: MaxTemperature: temperature of ")
+    assert [frame.info["step"] for frame in node.frames] == [0]
+    free = simulated(copper, temperature_k=[[0, 300.0], [40, 600.0]])
+    last = free.frames[-1]
+    np.testing.assert_allclose(last.positions[[0, 3]], copper.positions[[0, 3]], atol=1e-5)
+    assert np.abs(last.positions[1] - copper.positions[1]).max() > 1e-3
+    assert np.abs(last.get_velocities()[[0, 3]]).max() == 0.0
+    np.testing.assert_array_equal(last.constraints[0].index, [0, 3])
+    # 18 degrees of freedom are left.
+    kinetic = last.get_kinetic_energy()
+    expected = 2 * kinetic / (18 * units.kB)
+    assert free.log["temperature_k"].iloc[-1] == pytest.approx(expected, rel=1e-3)
+
+
+def test_all_structures_run_side_by_side_as_they_would_alone(copper):
+    large = ase.build.bulk("Cu").repeat((2, 2, 3))
+    node = JaxMD(
+        structures=[copper, large], model=RandomModel(), index=None, n_replicas=2, n_steps=20,
+        seed=5,
+    )  # fmt: skip
+    node.run()
+    assert node.rows.tolist() == [0] * 6 + [1] * 6
+    assert node.log["trajectory"].tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    assert node.metrics["n_trajectories"] == node.metrics["n_completed"] == 4
+    assert node.metrics["stop_reasons"] == {"completed": 4}
+    alone = simulated(copper, n_steps=20, seed=6)
+    np.testing.assert_allclose(node.frames[5].positions, alone.frames[-1].positions, atol=1e-4)
+    assert np.abs(node.frames[2].positions - node.frames[5].positions).max() > 1e-3
+
+
+def test_the_cell_changes_under_pressure_and_frames_know_it(copper):
+    copper.set_masses([20.0] * 8)
+    node = simulated(
+        copper, integrator=CellRescaling(tau_pressure_fs=100.0), pressure_gpa=20.0, wrap=True
+    )
+    volumes = [frame.get_volume() for frame in node.frames]
+    assert volumes[-1] < volumes[0]
+    np.testing.assert_allclose(node.log["volume_angstrom3"], volumes)
+    frame = node.frames[-1]
+    np.testing.assert_array_equal(frame.get_masses(), [20.0] * 8)
+    gas = 2 * frame.get_kinetic_energy() / (3 * frame.get_volume())
+    pressure = (gas - np.trace(frame.get_stress(voigt=False)) / 3) / units.GPa
+    assert node.log["pressure_gpa"].iloc[-1] == pytest.approx(pressure, rel=1e-4)
+    assert (frame.get_scaled_positions(wrap=False) > -1e-6).all()
+    total = node.log["energy_ev"] + node.log["kinetic_energy_ev"]
+    np.testing.assert_allclose(node.log["total_energy_ev"], total)
+
+
+def test_frames_of_long_runs_stay_on_disk(copper, monkeypatch):
+    monkeypatch.setattr(jax_frames, "_IN_MEMORY_ATOMS", 10)
+    node = simulated(copper, frames_per_block=1)
+    assert isinstance(node.frames, zn.Frames)
+    assert [frame.info["step"] for frame in node.frames] == [0, 10, 20, 30, 40]
+
+
+def test_a_killed_node_goes_on_with_the_same_frames(copper, monkeypatch):
+    whole = simulated(copper, frames_per_block=1)
+    node = JaxMD(
+        structures=[copper], model=RandomModel(), n_steps=40, sample_every=10, frames_per_block=1
+    )
+    keep, kept = jax_frames.FrameFiles.keep, []
+
+    def keep_or_die(files, first, found, start):
+        keep(files, first, found, start)
+        kept.append(first)
+        if len(kept) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(jax_frames.FrameFiles, "keep", keep_or_die)
+    with pytest.raises(KeyboardInterrupt):
+        node.run()
+    node.run()
+    assert kept == [0, 1, 2, 2, 3, 4]
+    for one, other in zip(node.frames, whole.frames, strict=True):
+        np.testing.assert_array_equal(one.positions, other.positions)
+        assert one.info == other.info
+
+
 def test_unusable_input_is_refused(copper):
     with pytest.raises(ValueError, match=r"index must be in \[-1, 0\] for 1 .* received 3"):
         simulated(copper, index=3)
     with pytest.raises(ValueError, match='on_failure must be "raise" or "record"'):
         simulated(copper, on_failure="ignore")
-    copper.set_constraint(FixAtoms([0]))
-    with pytest.raises(ValueError, match="must have no constraints"):
+    with pytest.raises(ValueError, match="n_replicas must be 1 or more, received 0"):
+        simulated(copper, n_replicas=0)
+    with pytest.raises(ValueError, match="knots must be pairs with ascending steps"):
+        simulated(copper, temperature_k=[[10, 300.0], [5, 600.0]])
+    with pytest.raises(ValueError, match="pressure_gpa must be None for Langevin"):
+        simulated(copper, pressure_gpa=1.0)
+    copper.set_constraint(FixedLine([0], [0, 0, 1]))
+    with pytest.raises(
+        ValueError, match="no constraints but FixAtoms, received FixedLine in row 0"
+    ):
         simulated(copper)
 
 

@@ -1,0 +1,12 @@
+from .batch import Start as Start
+from .run import MDProgress as MDProgress
+from .run import MDResult as MDResult
+from .run import run_md as run_md
+from .run import run_replicas as run_replicas
+from .settings import MDSettings as MDSettings
+from .simulation import MDBlock as MDBlock
+from .simulation import Simulation as Simulation
+from .simulation import Stop as Stop
+from .thermo import degrees_of_freedom as degrees_of_freedom
+from .thermo import maxwell_boltzmann as maxwell_boltzmann
+from .thermo import temperature_k as temperature_k
