@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nodes.numerics.selection_leverage import draw_without_replacement
+from nodes.numerics.selection.leverage import draw_without_replacement
 
 __all__ = ["flat_histogram"]
 

@@ -7,8 +7,8 @@ from ase import Atoms
 
 import zn_pipeline as zn
 from nodes.interfaces import HasFeatures
+from nodes.selection.base import Selection
 from nodes.selection.describing import HasAtomFeatures, atom_rows, frame_rows
-from nodes.selection.subsets import Selection
 
 
 class SelectCUR(Selection):
@@ -60,7 +60,7 @@ class SelectCUR(Selection):
     scores: np.ndarray = zn.outs()
 
     def run(self) -> None:
-        from nodes.numerics.selection_leverage import (
+        from nodes.numerics.selection import (
             draw_without_replacement,
             highest_rows,
             leverage_scores,

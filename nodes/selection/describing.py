@@ -1,7 +1,7 @@
 """Describe structures and atoms by vectors, each structure once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -9,7 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 import zn_pipeline as zn
-from nodes.interfaces import HasFeatures
+from nodes.interfaces import HasEnergyModel, HasFeatures
 
 __all__ = ["DescribeFrames", "HasAtomFeatures", "atom_rows", "frame_rows"]
 
@@ -128,8 +128,16 @@ def atom_rows(
 
 
 def _is_spec(descriptor: object) -> bool:
-    """Whether the descriptor is plain settings, and no trained model."""
-    return is_dataclass(descriptor) and not isinstance(descriptor, zn.Node)
+    """Whether the descriptor is plain settings, without a trained model in them."""
+    if isinstance(descriptor, (zn.Node, HasEnergyModel)) or not is_dataclass(descriptor):
+        return False
+    return not any(_holds_model(getattr(descriptor, field.name)) for field in fields(descriptor))
+
+
+def _holds_model(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_holds_model(item) for item in value)
+    return isinstance(value, (HasEnergyModel, HasFeatures)) and not _is_spec(value)
 
 
 def _mapped(

@@ -7,7 +7,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 import zn_pipeline as zn
-from nodes.selection.subsets import Selection
+from nodes.selection.base import Selection, allowed_rows
+from nodes.selection.values import frame_values
 
 
 class SelectFlatHistogram(Selection):
@@ -17,13 +18,15 @@ class SelectFlatHistogram(Selection):
     ----------
     candidates : structures to choose from; they are not modified
     n_select : how many to choose: exactly that many, or an error
-    value : ``"energy"`` (eV/atom, must be labelled), ``"volume"`` (Angstrom^3/atom) or
-        ``"info.NAME"``, a number in the info of the structures
+    value : ``"energy"`` (eV/atom, must be labelled), ``"volume"`` (Angstrom^3/atom),
+        ``"info.NAME"``, a number in the info of the structures, or ``"arrays.NAME"``, the largest
+        size of the numbers or vectors of the atoms
     n_bins : number of bins of equal width; None takes a number that suits the data
     kt : weigh values v by exp(-v / kt); in the unit of the value; None is flat
     by_bin : share out the number among the bins as evenly as possible; otherwise each structure is
         drawn with its weight divided by the number in its bin, and the histogram is flat on average
     replace : whether a structure may be chosen more than once
+    exclude : structures that must not be chosen (same elements, positions and cell)
     seed : the same seed chooses the same structures
 
     Attributes
@@ -44,13 +47,15 @@ class SelectFlatHistogram(Selection):
     kt: float | None = zn.params(None)
     by_bin: bool = zn.params(True)
     replace: bool = zn.params(False)
+    exclude: list[Atoms] | None = zn.deps(None)
     seed: int = zn.params(0)
 
     def run(self) -> None:
         from nodes.numerics.histogram import flat_histogram
 
-        self.rows = flat_histogram(
-            _values(list(self.candidates), self.value),
+        allowed = allowed_rows(self.candidates, self.exclude)
+        chosen = flat_histogram(
+            frame_values([self.candidates[row] for row in allowed], self.value),
             self.n_select,
             n_bins=self.n_bins,
             kt=self.kt,
@@ -58,6 +63,7 @@ class SelectFlatHistogram(Selection):
             replace=self.replace,
             seed=self.seed,
         )
+        self.rows = allowed[chosen]
 
 
 class SelectConvexHull(Selection):
@@ -73,6 +79,7 @@ class SelectConvexHull(Selection):
     n_select : how many to choose, those nearest to the hull; None takes all that are near enough
     max_distance_ev_per_atom : with ``n_select=None``: how far above the hull a structure may lie
     with_volume : whether the volume is a coordinate; if so all structures must be periodic
+    exclude : structures that must not be chosen (same elements, positions and cell)
 
     Attributes
     ----------
@@ -89,11 +96,12 @@ class SelectConvexHull(Selection):
     n_select: int | None = zn.params(None)
     max_distance_ev_per_atom: float = zn.params(0.0)
     with_volume: bool = zn.params(True)
+    exclude: list[Atoms] | None = zn.deps(None)
     distances: np.ndarray = zn.outs()
 
     def run(self) -> None:
         from nodes.numerics.hull import distance_above_hull
-        from nodes.numerics.selection_leverage import highest_rows
+        from nodes.numerics.selection import highest_rows
 
         if self.max_distance_ev_per_atom < 0:
             raise ValueError(
@@ -103,11 +111,12 @@ class SelectConvexHull(Selection):
         candidates = list(self.candidates)
         coordinates = _composition(candidates)
         if self.with_volume:
-            coordinates = np.column_stack([coordinates, _values(candidates, "volume")])
-        self.distances = distance_above_hull(coordinates, _values(candidates, "energy"))
-        near = int(np.sum(self.distances <= self.max_distance_ev_per_atom))
+            coordinates = np.column_stack([coordinates, frame_values(candidates, "volume")])
+        self.distances = distance_above_hull(coordinates, frame_values(candidates, "energy"))
+        allowed = allowed_rows(candidates, self.exclude)
+        near = int(np.sum(self.distances[allowed] <= self.max_distance_ev_per_atom))
         count = near if self.n_select is None else self.n_select
-        self.rows = highest_rows(-self.distances, count)
+        self.rows = allowed[highest_rows(-self.distances[allowed], count)]
 
 
 def _composition(frames: Sequence[Atoms]) -> NDArray[np.float64]:
@@ -115,32 +124,3 @@ def _composition(frames: Sequence[Atoms]) -> NDArray[np.float64]:
     elements = sorted({int(number) for frame in frames for number in frame.numbers})
     fractions = [[np.mean(frame.numbers == element) for element in elements] for frame in frames]
     return np.array(fractions, dtype=np.float64).reshape(len(frames), len(elements))
-
-
-def _values(frames: Sequence[Atoms], name: str) -> NDArray[np.float64]:
-    """Return one number per structure, shape (n_frames,)."""
-    values = []
-    for row, frame in enumerate(frames):
-        try:
-            value = float(_value(frame, name))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"structure {row} must have one number named {name!r}, received {frame} "
-                f"({error}); label it, correct the name or leave it out"
-            ) from error
-        values.append(value)
-    return np.array(values, dtype=np.float64)
-
-
-def _value(frame: Atoms, name: str) -> float:
-    """Return the energy (eV/atom), the volume (Angstrom^3/atom) or an entry of the info."""
-    if name == "energy":
-        results = {} if frame.calc is None else frame.calc.results
-        return results["energy"] / len(frame)
-    if name == "volume":
-        if not frame.pbc.all():
-            raise ValueError("not periodic in three directions")
-        return frame.get_volume() / len(frame)
-    if name.startswith("info."):
-        return frame.info[name.removeprefix("info.")]
-    raise ValueError('the value must be "energy", "volume" or "info.NAME"')

@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.utils import string2index
 
 import zn_pipeline as zn
-from nodes.selection.subsets import Selection
+from nodes.selection.base import Selection
 
 
 @dataclass(frozen=True)

@@ -4,35 +4,8 @@ import numpy as np
 from ase import Atoms
 
 import zn_pipeline as zn
-from nodes.interfaces import HasFeatures
-from nodes.selection.describing import frame_rows
-
-
-class Selection(zn.Node):
-    """Base of the selecting nodes: `rows` of `candidates`, and what follows from them.
-
-    Parameters
-    ----------
-    candidates : structures to choose from; they are not modified
-
-    Attributes
-    ----------
-    rows : shape (n_chosen,), rows of `candidates`
-    """
-
-    candidates: list[Atoms] = zn.deps()
-    rows: np.ndarray = zn.outs()
-
-    @property
-    def frames(self) -> zn.Frames:
-        """The chosen structures, in the order of `rows`."""
-        return zn.Frames.from_any(self.candidates)[self.rows]
-
-    @property
-    def excluded_frames(self) -> zn.Frames:
-        """The structures that were not chosen, in the order of `candidates`."""
-        candidates = zn.Frames.from_any(self.candidates)
-        return candidates[np.setdiff1d(np.arange(len(candidates)), self.rows)]
+from nodes.selection.base import FeatureSelection, Selection, allowed_rows
+from nodes.selection.values import frame_values
 
 
 class SelectRandom(Selection):
@@ -42,6 +15,7 @@ class SelectRandom(Selection):
     ----------
     candidates : structures to choose from; they are not modified
     n_select : how many to choose, in [1, n_candidates]
+    exclude : structures that must not be chosen (same elements, positions and cell)
     seed : the same seed chooses the same structures
 
     Attributes
@@ -51,12 +25,14 @@ class SelectRandom(Selection):
     """
 
     n_select: int = zn.params()
+    exclude: list[Atoms] | None = zn.deps(None)
     seed: int = zn.params(0)
 
     def run(self) -> None:
         from nodes.numerics.selection import random_rows
 
-        self.rows = random_rows(len(self.candidates), self.n_select, seed=self.seed)
+        allowed = allowed_rows(self.candidates, self.exclude)
+        self.rows = allowed[random_rows(len(allowed), self.n_select, seed=self.seed)]
 
 
 class SelectUniform(Selection):
@@ -66,6 +42,9 @@ class SelectUniform(Selection):
     ----------
     candidates : structures to choose from; they are not modified
     n_select : how many to choose, in [1, n_candidates]
+    value : what to space evenly: None the sequence (time), ``"energy"`` (eV/atom), ``"volume"``
+        (Angstrom^3/atom), ``"info.NAME"`` or ``"arrays.NAME"`` from its lowest to its highest value
+    exclude : structures that must not be chosen (same elements, positions and cell)
 
     Attributes
     ----------
@@ -74,14 +53,21 @@ class SelectUniform(Selection):
     """
 
     n_select: int = zn.params()
+    value: str | None = zn.params(None)
+    exclude: list[Atoms] | None = zn.deps(None)
 
     def run(self) -> None:
-        from nodes.numerics.selection import uniform_rows
+        from nodes.numerics.selection import spread_rows, uniform_rows
 
-        self.rows = uniform_rows(len(self.candidates), self.n_select)
+        allowed = allowed_rows(self.candidates, self.exclude)
+        if self.value is None:
+            self.rows = allowed[uniform_rows(len(allowed), self.n_select)]
+        else:
+            values = frame_values([self.candidates[row] for row in allowed], self.value)
+            self.rows = allowed[spread_rows(values, self.n_select)]
 
 
-class SelectFarthestPoints(Selection):
+class SelectFarthestPoints(FeatureSelection):
     """Choose structures far from each other, and from those known already, in feature space.
 
     Greedy: each structure taken is the one farthest from all taken before it. A structure with
@@ -98,6 +84,7 @@ class SelectFarthestPoints(Selection):
     Attributes
     ----------
     rows : shape (n_select,), rows of `candidates`, the farthest first
+    ranking, metrics : how far each pick is from what is known or was picked before
     frames, excluded_frames : chosen structures, the farthest first; other structures in order
 
     Raises
@@ -106,15 +93,10 @@ class SelectFarthestPoints(Selection):
         If fewer than `n_select` candidates differ from `exclude` and from each other.
     """
 
-    n_select: int = zn.params()
-    model: HasFeatures = zn.deps()
-    exclude: list[Atoms] | None = zn.deps(None)
-
     def run(self) -> None:
         from nodes.numerics.selection import farthest_point
 
-        candidates = list(self.candidates)
-        known = list(self.exclude or [])
-        features = frame_rows(self, self.model, candidates + known)
-        n = len(candidates)
-        self.rows = farthest_point(features[:n], self.n_select, reference=features[n:])
+        def pick(own: np.ndarray, known: np.ndarray) -> np.ndarray:
+            return farthest_point(own, self.n_select, reference=known)
+
+        self._select(pick)

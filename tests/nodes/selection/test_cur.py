@@ -4,7 +4,7 @@ from ase import Atoms
 from ase.build import molecule
 
 import zn_pipeline as zn
-from nodes.numerics.selection_leverage import leverage_scores
+from nodes.numerics.selection import leverage_scores
 from nodes.selection.cur import SelectCUR
 from nodes.selection.features import GaussianMoments, StoredFeatures
 

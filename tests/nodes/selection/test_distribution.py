@@ -59,7 +59,7 @@ def test_a_structure_without_the_value_is_named():
         selected(SelectFlatHistogram(candidates=frames, n_select=1))
     with pytest.raises(ValueError, match=r"structure 2 .*not periodic in three directions"):
         selected(SelectFlatHistogram(candidates=frames, n_select=1, value="volume"))
-    with pytest.raises(ValueError, match=r'the value must be "energy", "volume" or "info.NAME"'):
+    with pytest.raises(ValueError, match=r'the value must be "energy", "volume", "info.NAME" or'):
         selected(SelectFlatHistogram(candidates=frames, n_select=1, value="enthalpy"))
 
 
@@ -112,3 +112,10 @@ def test_the_nodes_keep_the_contract():
     frames = crystals(np.random.default_rng(0).normal(size=12))
     zn.testing.check_node(SelectFlatHistogram, candidates=frames, n_select=5)
     zn.testing.check_node(SelectConvexHull, candidates=frames)
+
+
+@pytest.mark.parametrize("node_class", [SelectFlatHistogram, SelectConvexHull])
+def test_known_structures_are_left_out(node_class):
+    frames = crystals([0.0, 1.0, 2.0, 3.0])
+    node = selected(node_class(candidates=frames, n_select=2, exclude=[frames[0], frames[2]]))
+    assert sorted(node.rows.tolist()) == [1, 3]

@@ -115,3 +115,24 @@ def test_five_and_five_more_are_the_same_as_ten_at_once():
     first, at_once = chosen(5), chosen(10)
     more = chosen(5, exclude=first.frames)
     assert [*first.rows, *more.rows] == at_once.rows.tolist()
+
+
+@pytest.mark.parametrize("node_class", [SelectRandom, SelectUniform])
+def test_known_structures_are_left_out(node_class):
+    known = [*numbered(10)[2:5], Atoms("He")]
+    node = selected(node_class(candidates=numbered(10), n_select=7, exclude=known))
+    assert node.rows.tolist() == [0, 1, 5, 6, 7, 8, 9]
+    with pytest.raises(ValueError, match=r"n_select must be in \[1, 7\].*received 8"):
+        selected(node_class(candidates=numbered(10), n_select=8, exclude=known))
+
+
+def test_uniform_spaces_values_evenly():
+    candidates = numbered(40)
+    for k, frame in enumerate(candidates):
+        frame.info["heat"] = float(k) ** 2
+    node = selected(SelectUniform(candidates=candidates, n_select=4, value="info.heat"))
+    assert node.rows.tolist() == [0, 23, 32, 39]
+    rest = selected(
+        SelectUniform(candidates=candidates, n_select=4, value="info.heat", exclude=node.frames)
+    )
+    assert rest.rows.tolist() == [1, 22, 31, 38]
