@@ -1,62 +1,61 @@
 """Train a neural network potential."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Optional
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
-from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 import zn_pipeline as zn
 from nodes.atoms import structures_of
 from nodes.extras import require
-from nodes.labels import attach_results
-from nodes.training.calculator import PotentialCalculator, results_of
+from nodes.interfaces import HasEnergyModel
+from nodes.training.config.lower_model import lower_model
+from nodes.training.config.model import Model
+from nodes.training.settings import (
+    ForceRms,
+    Loss,
+    Optimizer,
+    Regression,
+    Scale,
+    Shift,
+    Transfer,
+    lowered,
+)
+from nodes.training.trained import TrainedModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nodes.numerics.fit import FitConfig
     from nodes.numerics.potentials import EnergyModel, ModelConfig, Params
+    from nodes.numerics.structures import Structure
 
-_MODEL_SHAPE = (
-    "cutoff_angstrom",
-    "n_basis",
-    "n_radial",
-    "n_contractions",
-    "hidden",
-    "n_members",
-    "zbl",
-)
 _FIT_SETTINGS = (
-    "n_epochs",
-    "batch_size",
-    "learning_rate",
-    "energy_weight",
-    "forces_weight",
-    "loss",
-    "forces_loss",
-    "ema",
-    "patience",
+    "n_epochs", "batch_size", "ema", "ema_start_epoch", "patience", "min_delta", "max_shapes",
     "seed",
-)
-_FRAMES_AT_ONCE = 256
+)  # fmt: skip
 
 LossName = Literal["crps", "nll", "mse", "huber"]
 
 
-class TrainPotential(zn.Node):
-    """Fit a Gaussian-moment network with an ensemble of last layers to energies and forces.
+class TrainPotential(TrainedModel, zn.Node):
+    """Fit a neural network potential to energies, forces and further labels.
 
-    A run that was killed goes on from its last checkpoint and ends with the same model.
+    By default a Gaussian-moment network with an ensemble of last layers. A run that was killed
+    goes on from its last checkpoint and ends with the same model.
 
     Parameters
     ----------
-    train_frames : structures with energy (eV) and forces (eV/Angstrom)
+    train_frames : structures with energy (eV) and forces (eV/Angstrom); labels of property heads
+        are ``info`` or ``arrays`` of their name
     valid_frames : other such structures; the epoch of the lowest loss on them is kept
-    initial_model : go on from this model, of the same shape, instead of from random weights
+    initial_model : a node with a trained model to go on from instead of random weights; the new
+        model knows its elements, too
+    transfer : a Transfer, what to take from `initial_model`
     elements : symbols of elements to have in the model beside those of the frames, for later use
     cutoff_angstrom : radius of the neighbourhood that an atom sees
     n_basis, n_radial : radial basis functions, learned radial functions per pair of elements
@@ -64,21 +63,36 @@ class TrainPotential(zn.Node):
     hidden : widths of the hidden layers
     n_members : size of the ensemble; 1 for none, with losses "mse" or "huber"
     zbl : add the screened repulsion of nuclei at short distances
+    ensemble : members share all but the last layer ("shallow") or nothing ("full")
+    precision : float type of the model
+    model : the section ``model`` of the file of ``znp train`` (equivariant messages, property
+        heads, other bases and more), instead of the shape parameters above
     n_epochs, batch_size, learning_rate : of the optimizer; the rate is its peak
-    energy_weight, forces_weight : factors of the two losses
+    energy_weight, forces_weight : factors of the two losses: of the energy, divided by the number
+        of atoms, and of force components
     loss, forces_loss : "crps" or "nll" (mean and spread of the ensemble), "mse" or "huber"
+    losses : terms of the loss, each a Loss, instead of the four parameters above; frames may then
+        lack labels
+    optimizer : an Optimizer, with schedule, rates of groups, frozen parameters and clipping,
+        instead of `learning_rate`
+    shift : how reference energies are found: Regression, MeanAtomEnergy or ElementEnergies
+    scale : how scales are found: ForceRms, EnergyRms, GlobalScale or ElementScales
     ema : decay per step of the moving average of the weights, 0 for none
+    ema_start_epoch : epochs before the average begins
     patience : stop after so many epochs without a better validation loss; None never
+    min_delta : by how much the loss must be lower to be better
+    max_shapes : structures of different sizes are padded to so many shapes; each is compiled
     calibrate : scale the spread of the ensemble to the force errors on `valid_frames`
     seed : of the initial weights and of the order of structures
 
     Attributes
     ----------
     directory : the saved model
-    history : one row per epoch: epoch, train_loss, valid_loss, and on `valid_frames` MAE and RMSE
-        of energies (eV/atom) and forces (eV/Angstrom, by component)
-    metrics : n_train, n_valid, n_epochs, best_epoch, spread_factor (1 without `calibrate`), and
-        the validation errors of the best epoch in meV/atom and meV/Angstrom
+    history : one row per epoch: epoch, train_loss, valid_loss, on `valid_frames` MAE and RMSE of
+        energies (eV/atom) and forces (eV/Angstrom, by component), then errors of all labels on
+        both sets (``valid_forces_mse``, ``train_stress_mae``, ...) and the learning rate
+    metrics : n_train, n_valid, n_epochs, best_epoch, n_compilations, spread_factor (1 without
+        `calibrate`), and the validation errors of the best epoch in meV/atom and meV/Angstrom
 
     Raises
     ------
@@ -90,7 +104,8 @@ class TrainPotential(zn.Node):
 
     train_frames: list[Atoms] = zn.deps()
     valid_frames: list[Atoms] = zn.deps(default_factory=list)
-    initial_model: Optional["TrainPotential"] = zn.deps(None)
+    initial_model: HasEnergyModel | None = zn.deps(None)
+    transfer: Transfer = zn.deps(default_factory=Transfer)
     elements: list[str] = zn.params([])
     cutoff_angstrom: float = zn.params(5.0)
     n_basis: int = zn.params(16)
@@ -99,6 +114,9 @@ class TrainPotential(zn.Node):
     hidden: tuple[int, ...] = zn.params((256, 256))
     n_members: int = zn.params(8)
     zbl: bool = zn.params(False)
+    ensemble: Literal["shallow", "full"] = zn.params("shallow")
+    precision: Literal["float32", "float64"] = zn.params("float32")
+    model: dict[str, Any] = zn.params({})
     n_epochs: int = zn.params(200)
     batch_size: int = zn.params(8)
     learning_rate: float = zn.params(3e-3)
@@ -106,8 +124,15 @@ class TrainPotential(zn.Node):
     forces_weight: float = zn.params(1.0)
     loss: LossName = zn.params("crps")
     forces_loss: LossName = zn.params("huber")
+    losses: list[Loss] = zn.deps(default_factory=list)
+    optimizer: Optimizer | None = zn.deps(None)
+    shift: Shift = zn.deps(default_factory=Regression)
+    scale: Scale = zn.deps(default_factory=ForceRms)
     ema: float = zn.params(0.99)
+    ema_start_epoch: int = zn.params(0)
     patience: int | None = zn.params(None)
+    min_delta: float = zn.params(0.0)
+    max_shapes: int = zn.params(3)
     calibrate: bool = zn.params(False)
     seed: int = zn.params(0)
     directory: Path = zn.outs_path(zn.nwd / "model")
@@ -124,19 +149,21 @@ class TrainPotential(zn.Node):
         require("optax", extra="jax")
         import pandas as pd
 
-        from nodes.numerics.fit import FitConfig, calibrate_forces, fit
+        from nodes.numerics.fit import calibrate_forces, fit
         from nodes.numerics.potentials import save_model
 
-        train = structures_of(self.train_frames, labelled=True)
-        valid = structures_of(self.valid_frames, labelled=True) if len(self.valid_frames) else []
+        train, valid = self._structures()
         numbers = {int(z) for structure in (*train, *valid) for z in structure.numbers}
         model, initial = self._start(numbers)
-        config = FitConfig(**{name: getattr(self, name) for name in _FIT_SETTINGS})
+        train, valid = (
+            _with_properties(structures, frames, [head.name for head in model.config.heads])
+            for structures, frames in ((train, self.train_frames), (valid, self.valid_frames))
+        )
         result = fit(
             model,
             train,
             valid,
-            config,
+            self._fit_config(),
             initial=initial,
             checkpoint_dir=self.scratch,
             on_epoch=lambda metrics: self.progress(metrics.epoch, self.n_epochs),
@@ -145,92 +172,111 @@ class TrainPotential(zn.Node):
         if self.calibrate:
             params, factor = calibrate_forces(model, params, valid)
         save_model(Path(self.directory), model, params)
-        self.history = pd.DataFrame([dataclasses.asdict(epoch) for epoch in result.history])
-        best = dataclasses.asdict(result.history[result.best_epoch - 1])
+        self.history = pd.DataFrame([_row(epoch) for epoch in result.history])
         self.metrics = {
             "n_train": len(train),
             "n_valid": len(valid),
             "n_epochs": len(result.history),
             "best_epoch": result.best_epoch,
+            "n_compilations": result.n_compilations,
             "spread_factor": factor,
-        } | _in_mev(best)
+        } | _in_mev(_row(result.history[result.best_epoch - 1]))
 
-    def _start(self, numbers: set[int]) -> "tuple[EnergyModel, Params | None]":
-        """Return the model to train and its initial parameters, None for random ones."""
-        from nodes.numerics.potentials import EnergyModel, ModelConfig
+    def _structures(self) -> "tuple[list[Structure], list[Structure]]":
+        """Return the structures to train on and to validate on."""
+        required = () if self.losses else ("energy", "forces")
+        train = structures_of(self.train_frames, labelled=True, required=required)
+        if not len(self.valid_frames):
+            return train, []
+        return train, structures_of(self.valid_frames, labelled=True, required=required)
+
+    def _start(self, numbers: set[int]) -> "tuple[EnergyModel, tuple[EnergyModel, Params] | None]":
+        """Return the model to train, and the model to start from, None for random weights."""
+        from nodes.numerics.potentials import EnergyModel
 
         elements = numbers | {atomic_numbers[symbol] for symbol in self.elements}
-        shape = {name: getattr(self, name) for name in _MODEL_SHAPE}
-        config = ModelConfig(elements=tuple(elements), **shape)
         if self.initial_model is None:
-            return EnergyModel(config), None
-        model, params = self.initial_model.energy_model()
-        _check_shape(config, model.config)
-        return model, params
+            return EnergyModel(self._model_config(elements)), None
+        initial = self.initial_model.energy_model()
+        elements |= set(initial[0].config.elements)
+        return EnergyModel(self._model_config(elements)), initial
 
-    def energy_model(self) -> "tuple[EnergyModel, Params]":
-        """Return the trained model and its parameters."""
-        require("jax", extra="jax")
-        from nodes.numerics.potentials import load_model
+    def _model_config(self, elements: set[int]) -> "ModelConfig":
+        """Return the shape of the model."""
+        from nodes.numerics.potentials import (
+            Bessel,
+            GaussianMoments,
+            ModelConfig,
+            Precision,
+            Readout,
+            Zbl,
+        )
 
-        return load_model(Path(self.directory))
+        if self.model:
+            return _model_section(self.model, elements)
+        return ModelConfig(
+            elements=tuple(elements),
+            cutoff_angstrom=self.cutoff_angstrom,
+            representation=GaussianMoments(
+                n_radial=self.n_radial,
+                n_contractions=self.n_contractions,
+                basis=Bessel(n_basis=self.n_basis),
+            ),
+            readout=Readout(hidden=self.hidden),
+            n_members=self.n_members,
+            ensemble=self.ensemble,
+            corrections=(Zbl(),) if self.zbl else (),
+            precision=Precision(*(self.precision,) * 3),
+        )
 
-    def get_calculator(self, directory: Path | None = None) -> PotentialCalculator:
-        """Return an ASE calculator; `directory` is not used."""
-        return PotentialCalculator(Path(self.directory))
+    def _fit_config(self) -> "FitConfig":
+        """Return how to train."""
+        from nodes.numerics.fit import FitConfig
 
-    def predict(self, frames: Iterable[Atoms]) -> list[Atoms]:
-        """Return copies of `frames` with energy, forces, stress and the ensemble's spread.
-
-        ``info["energy_std"]`` is in eV, ``arrays["forces_std"]`` in eV/Angstrom by component.
-        """
-        model, params = self.energy_model()
-        predicted = [frame.copy() for frame in frames]
-        for chunk in _chunks(predicted):
-            structures = structures_of(chunk)
-            results = model.predict_many(params, structures, forces_std=True)
-            for frame, prediction in zip(chunk, results, strict=True):
-                attach_results(frame, results_of(prediction))
-        return predicted
-
-    def features(self, frames: Sequence[Atoms]) -> NDArray[np.float64]:
-        """Return last-layer gradient features per atom, shape (n_frames, n_features).
-
-        The gradient of the energy by the weights of the last layer, divided by the number of
-        atoms: V. Zaverkin et al., *Digit. Discov.* **1**, 605 (2022).
-        """
-        model, params = self.energy_model()
-        rows = [
-            model.last_layer_features_many(params, structures_of(chunk))
-            / np.array([[len(frame)] for frame in chunk])
-            for chunk in _chunks(list(frames))
+        losses = self.losses or [
+            Loss("energy", self.loss, self.energy_weight),
+            Loss("forces", self.forces_loss, self.forces_weight / 3.0),  # mean over components
         ]
-        return np.concatenate(rows).astype(np.float64)
-
-
-def _chunks(frames: Sequence[Atoms]) -> Iterable[Sequence[Atoms]]:
-    """Split `frames` so that the padded arrays of a part fit into memory."""
-    for start in range(0, len(frames), _FRAMES_AT_ONCE):
-        yield frames[start : start + _FRAMES_AT_ONCE]
-
-
-def _check_shape(asked: "ModelConfig", initial: "ModelConfig") -> None:
-    """Raise ValueError if a model of shape `asked` cannot go on from one of shape `initial`."""
-    if not set(asked.elements) <= set(initial.elements):
-        raise ValueError(
-            f"initial_model must know the elements {asked.elements}, received one for "
-            f"{initial.elements}; name all in its parameter elements"
+        optimizer = self.optimizer or Optimizer(
+            kwargs={"b2": 0.99}, learning_rate=self.learning_rate
         )
-    differing = [name for name in _MODEL_SHAPE if getattr(asked, name) != getattr(initial, name)]
-    if differing:
-        received = {name: getattr(asked, name) for name in differing}
-        raise ValueError(
-            f"{', '.join(differing)} must be as in initial_model "
-            f"({[getattr(initial, name) for name in differing]}), received {received}"
+        return FitConfig(
+            losses=tuple(lowered(term) for term in losses),
+            optimizer=lowered(optimizer),
+            shift=lowered(self.shift),
+            scale=lowered(self.scale),
+            transfer=lowered(self.transfer),
+            **{name: getattr(self, name) for name in _FIT_SETTINGS},
         )
 
 
-def _in_mev(epoch: dict[str, Any]) -> dict[str, float]:
+def _model_section(section: dict[str, Any], elements: set[int]) -> "ModelConfig":
+    """Return the shape of the model that a section of a file of ``znp train`` describes."""
+    return lower_model(TypeAdapter(Model).validate_python({"name": "gmnn"} | section), elements)
+
+
+def _with_properties(
+    structures: "list[Structure]", frames: Sequence[Atoms], names: Sequence[str]
+) -> "list[Structure]":
+    """Add the labels of property heads, as far as frames have them."""
+    if not names:
+        return structures
+    labelled = []
+    for structure, frame in zip(structures, frames, strict=True):
+        stored = {**frame.info, **frame.arrays}
+        found = {name: stored[name] for name in names if name in stored}
+        labelled.append(dataclasses.replace(structure, properties=found))
+    return labelled
+
+
+def _row(metrics: Any) -> dict[str, float | None]:
+    """Return the metrics of an epoch side by side, None where there is no validation."""
+    fields = {f.name: getattr(metrics, f.name) for f in dataclasses.fields(metrics)}
+    details = fields.pop("details")
+    return fields | details
+
+
+def _in_mev(epoch: dict[str, float | None]) -> dict[str, float]:
     """Return the errors of one epoch in meV, leaving out those that do not exist."""
     return {
         name.replace("_ev_", "_mev_"): 1e3 * value

@@ -7,9 +7,11 @@ import sys
 import typer
 
 from zn_pipeline.cli import build, explain, init, listing, nodes, repro, run, show, status, store
+from zn_pipeline.cli.plugins import CommandGroup
 from zn_pipeline.errors import PipelineError
 
 app = typer.Typer(
+    cls=CommandGroup,
     name="zn-pipeline",
     help="Workflows of class-based nodes as plain DVC pipelines.",
     no_args_is_help=True,

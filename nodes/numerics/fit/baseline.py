@@ -10,91 +10,69 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nodes.numerics.potentials.graph import Graph, species_of
+from nodes.numerics.fit.packing import Dataset
+from nodes.numerics.fit.scale_shift import Scale, Shift
+from nodes.numerics.potentials.graph import Graph
 from nodes.numerics.potentials.model import EnergyModel, Params
 from nodes.numerics.structures import Structure
 
-__all__ = ["force_scales", "reference_energies", "set_baseline"]
+__all__ = ["normalise_features", "set_scale_shift"]
+
+_MOST_STRUCTURES = 1024
 
 
-def reference_energies(structures: Sequence[Structure], elements: Sequence[int]) -> np.ndarray:
-    """Energy per atom of each element, eV, shape (n_elements,), by least squares.
-
-    Deviations from the mean energy per atom are regressed on the composition with the least
-    norm, so compositions that do not tell elements apart give equal shares. Zero without labels.
-    """
-    labelled = [s for s in structures if s.energy is not None]
-    if not labelled:
-        return np.zeros(len(elements))
-    counts = np.array(
-        [np.bincount(species_of(s.numbers, elements), minlength=len(elements)) for s in labelled]
-    )
-    energies = np.array([s.energy for s in labelled], np.float64)
-    mean = energies.sum() / counts.sum()
-    deviation = energies - mean * counts.sum(axis=1)
-    return mean + np.linalg.lstsq(counts.astype(np.float64), deviation, rcond=1e-6)[0]
-
-
-def force_scales(structures: Sequence[Structure], elements: Sequence[int]) -> np.ndarray:
-    """Root mean square force component of each element, eV/Angstrom, shape (n_elements,).
-
-    That is sqrt(mean(F . F) / 3). An element without forces gets the value over all atoms, or 1
-    if there are no forces at all.
-    """
-    labelled = [(s.numbers, s.forces) for s in structures if s.forces is not None]
-    if not labelled:
-        return np.ones(len(elements))
-    species = np.concatenate([species_of(numbers, elements) for numbers, _ in labelled])
-    squares = np.concatenate([np.mean(np.square(forces), axis=1) for _, forces in labelled])
-    counts = np.bincount(species, minlength=len(elements))
-    sums = np.bincount(species, weights=squares, minlength=len(elements))
-    overall = squares.mean() or 1.0
-    means = np.where(sums > 0, sums / np.maximum(counts, 1), overall)
-    return np.sqrt(means)
-
-
-def set_baseline(
-    model: EnergyModel, params: Params, structures: Sequence[Structure], graphs: Graph
+def set_scale_shift(
+    model: EnergyModel, params: Params, structures: Sequence[Structure], shift: Shift, scale: Scale
 ) -> Params:
-    """Fill in reference energies, scales, and mean and spread of each feature.
-
-    Parameters
-    ----------
-    params : Params
-        Fresh from ``model.init``.
-    structures : sequence of Structure
-    graphs : Graph
-        The same structures, packed.
-    """
+    """Fill in reference energies and scales."""
     elements = model.config.elements
     dtype = params["weights"]["scale"].dtype
-    mean, std = _feature_statistics(model, params, graphs)
-    constants = {
-        "reference": reference_energies(structures, elements),
-        "feature_mean": mean,
-        "feature_scale": jnp.where(std > 1e-6 * jnp.max(std), std, 1.0),
+    scales = jnp.asarray(scale(structures, elements), dtype)
+    weights = params["weights"] | {"scale": scales}
+    return {
+        "weights": weights,
+        "constants": params["constants"] | {"reference": shift(structures, elements)},
     }
-    scale = jnp.asarray(force_scales(structures, elements), dtype)
-    return {"weights": params["weights"] | {"scale": scale}, "constants": constants}
+
+
+def normalise_features(model: EnergyModel, params: Params, datasets: Sequence[Dataset]) -> Params:
+    """Fill in mean and spread of each feature over all atoms.
+
+    Of a large set, 1024 evenly spaced structures of each shape are looked at.
+    """
+    graphs = [jax.tree.map(_some, dataset.graph) for dataset in datasets]
+    nothing = jnp.zeros_like(params["constants"]["feature_mean"])
+    count = sum(int(np.sum(np.asarray(graph.species) >= 0)) for graph in graphs)
+    mean = sum(_moments(model, params, graph, nothing)[0] for graph in graphs) / count
+    centre = jnp.asarray(mean, nothing.dtype)
+    square = sum(_moments(model, params, graph, centre)[1] for graph in graphs) / count
+    std = np.sqrt(square)
+    smallest = 1e-6 * np.max(std, axis=-1, keepdims=True)
+    constants = {
+        "feature_mean": centre,
+        "feature_scale": jnp.asarray(np.where(std > smallest, std, 1.0), nothing.dtype),
+    }
+    return {**params, "constants": params["constants"] | constants}
+
+
+def _some(leaf: Any) -> Any:
+    return leaf[:: -(-len(leaf) // _MOST_STRUCTURES)]
+
+
+def _moments(model: EnergyModel, params: Params, graphs: Graph, centre: Any) -> np.ndarray:
+    """Sums over all atoms of ``feature - centre`` and of its square, in float64."""
+    sums = _summed(model, params, graphs, centre)
+    return np.sum(np.asarray(sums, np.float64), axis=1)
 
 
 @partial(jax.jit, static_argnums=0)
-def _feature_statistics(model: EnergyModel, params: Params, graphs: Graph) -> tuple[Any, Any]:
-    """Mean and standard deviation over all atoms, one structure at a time."""
-    present = (graphs.species >= 0).astype(params["weights"]["scale"].dtype)
-    count = jnp.sum(present)
+def _summed(model: EnergyModel, params: Params, graphs: Graph, centre: Any) -> tuple[Any, Any]:
+    """The sums of each structure, one after the other."""
 
-    def moments(graph: Graph) -> jax.Array:
+    def one(graph: Graph) -> tuple[jax.Array, jax.Array]:
         here = (graph.species >= 0)[:, None]
-        features = model.features(params, graph)
-        return jnp.sum(jnp.where(here, features, 0), axis=0)
+        deviation = model.features(params, graph) - centre[..., None, :]
+        deviation = jnp.where(here, deviation, 0.0)
+        return jnp.sum(deviation, axis=-2), jnp.sum(deviation**2, axis=-2)
 
-    mean = jnp.sum(jax.lax.map(moments, graphs), axis=0) / count
-
-    def squares(graph: Graph) -> jax.Array:
-        here = (graph.species >= 0)[:, None]
-        features = model.features(params, graph)
-        return jnp.sum(jnp.where(here, (features - mean) ** 2, 0), axis=0)
-
-    variance = jnp.sum(jax.lax.map(squares, graphs), axis=0) / count
-    return mean, jnp.sqrt(variance)
+    return jax.lax.map(one, graphs)

@@ -1,4 +1,8 @@
-"""Exact resume: everything that a fit carries from epoch to epoch, in one file."""
+"""Exact resume: everything that a fit carries from epoch to epoch, in one file.
+
+The order of structures, the learning rates and when to stop follow from the number of the epoch
+and the history of losses, so they need no state of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nodes.numerics.fit.epoch import EpochMetrics, FitState
+from nodes.numerics.fit.epoch import FitState
+from nodes.numerics.fit.metrics import EpochMetrics
 from nodes.numerics.storage import flatten, read_arrays, unflatten, write_arrays
 
 __all__ = ["Progress", "read_progress", "write_progress"]
@@ -48,7 +53,7 @@ def write_progress(directory: Path, progress: Progress, fingerprint: str) -> Non
 
 
 def read_progress(directory: Path, template: Progress, fingerprint: str) -> Progress | None:
-    """Read a checkpoint, or return None if there is none.
+    """Read a checkpoint into NumPy arrays, or return None if there is none.
 
     Raises
     ------

@@ -3,10 +3,20 @@ import numpy as np
 import pytest
 
 import zn_pipeline as zn
+from nodes.atoms import structure_of
 from nodes.interfaces import HasCalculator, HasEnergyModel, HasFeatures, HasPredictions
+from nodes.numerics import fit
 from nodes.reference.calculators import Emt
 from nodes.reference.labelling import LabelFrames
-from nodes.training.potential import TrainPotential
+from nodes.training.potential import TrainPotential, _with_properties
+from nodes.training.settings import (
+    ElementEnergies,
+    GlobalScale,
+    Loss,
+    Optimizer,
+    Plateau,
+    Transfer,
+)
 
 SMALL = {
     "cutoff_angstrom": 4.0,
@@ -19,6 +29,7 @@ SMALL = {
     "batch_size": 4,
     "learning_rate": 1e-2,
     "ema": 0.9,
+    "seed": 4,
 }
 
 
@@ -59,6 +70,8 @@ def test_history_and_metrics_agree(model):
     best = model.metrics["best_epoch"]
     assert model.history["valid_loss"].idxmin() == best - 1
     row = model.history.iloc[best - 1]
+    assert row["forces_mae_ev_per_angstrom"] == row["valid_forces_mae"]
+    assert row["valid_stress_rmse"] > 0.0
     found = model.metrics["forces_mae_mev_per_angstrom"]
     assert found == pytest.approx(1e3 * row["forces_mae_ev_per_angstrom"])
     assert (model.metrics["n_train"], model.metrics["n_valid"]) == (16, 4)
@@ -109,8 +122,10 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_model(model, labelled):
         node.run()
     node.run()
     assert node.epochs == [*range(1, 16), *range(11, 26)]
-    assert node.metrics == model.metrics
-    first, again = (n.energy_model()[1]["weights"]["radial"] for n in (model, node))
+    assert {**node.metrics, "n_compilations": 0} == {**model.metrics, "n_compilations": 0}
+    first, again = (
+        n.energy_model()[1]["weights"]["representation"]["radial"] for n in (model, node)
+    )
     np.testing.assert_array_equal(first, again)
 
 
@@ -121,10 +136,52 @@ def test_training_goes_on_from_an_initial_model(model, labelled):
 
 
 def test_an_initial_model_that_does_not_fit_is_refused(model, labelled):
-    with pytest.raises(ValueError, match=r"n_basis must be as in initial_model \(\[6\]\)"):
+    with pytest.raises(ValueError, match=r"representation.* must have the shape of the initial"):
         trained(labelled, initial_model=model, n_basis=5)
-    with pytest.raises(ValueError, match=r"must know the elements \(29, 79\), received .*\(29,\)"):
-        trained(labelled, initial_model=model, elements=["Au"])
+
+
+def test_settings_are_handed_on():
+    node = TrainPotential(
+        train_frames=[],
+        losses=[Loss("forces", "cosine_sim", weight=2.0)],
+        optimizer=Optimizer("sgd", rates={"layers": 0.1}, schedule=Plateau(patience=3)),
+        shift=ElementEnergies({29: -3.5}),
+        scale=GlobalScale(0.5),
+        transfer=Transfer(refit_shift=True),
+        ema_start_epoch=2,
+        min_delta=0.1,
+        max_shapes=2,
+        **SMALL,
+    )
+    config = node._fit_config()
+    assert config.losses == (fit.Loss("forces", "cosine_sim", 2.0),)
+    assert config.optimizer.schedule == fit.Plateau(patience=3)
+    assert config.shift == fit.ElementEnergies({29: -3.5})
+    assert config.transfer.refit_shift
+    assert (config.ema_start_epoch, config.min_delta, config.max_shapes) == (2, 0.1, 2)
+    default = TrainPotential(train_frames=[], loss="mse", learning_rate=0.5)._fit_config()
+    assert default.losses[0] == fit.Loss("energy", "mse")
+    assert default.optimizer.learning_rate == 0.5
+
+
+def test_the_shape_of_the_model_is_free():
+    node = TrainPotential(train_frames=[], ensemble="full", precision="float64", zbl=True, **SMALL)
+    config = node._model_config({29})
+    assert (config.ensemble, config.precision.readout) == ("full", "float64")
+    assert [correction.name for correction in config.corrections] == ["zbl"]
+    section = {"name": "equiv-mp", "basis": {"name": "bessel", "n_basis": 7, "r_max": 4.5}}
+    config = TrainPotential(train_frames=[], model=section)._model_config({29, 47})
+    assert config.representation.name.startswith("equi")
+    assert (config.elements, config.cutoff_angstrom) == ((29, 47), 4.5)
+
+
+def test_labels_of_property_heads_come_from_info_and_arrays(labelled):
+    frame = labelled[0].copy()
+    frame.info["total"] = 3.0
+    frame.arrays["charge"] = np.arange(8.0)
+    (structure,) = _with_properties([structure_of(frame)], [frame], ["total", "charge", "other"])
+    assert set(structure.properties) == {"total", "charge"}
+    assert structure.properties["total"] == 3.0
 
 
 def test_calibration_scales_the_spread(model, labelled):

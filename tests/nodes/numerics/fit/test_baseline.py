@@ -1,62 +1,35 @@
-import dataclasses
-
 import jax
 import numpy as np
+import pytest
 
-from nodes.numerics.fit.baseline import force_scales, reference_energies, set_baseline
+from nodes.numerics.fit.baseline import normalise_features, set_scale_shift
 from nodes.numerics.fit.packing import pack
-from nodes.numerics.structures import Structure
+from nodes.numerics.fit.scale_shift import ForceRms, GlobalScale, Regression
+
+from .conftest import small_model
 
 
-def molecule(numbers, energy=None, forces=None):
-    positions = np.arange(3 * len(numbers)).reshape(-1, 3) * 1.0
-    return Structure(numbers, positions, np.zeros((3, 3)), False, energy, forces)
+def test_reference_energies_and_scales_are_filled_in(model, params, train):
+    params = set_scale_shift(model, params, train, Regression(), GlobalScale(0.5))
+    reference = params["constants"]["reference"]
+    assert reference.dtype == np.float64
+    np.testing.assert_array_equal(reference, Regression()(train, (29, 47)))
+    np.testing.assert_array_equal(params["weights"]["scale"], [0.5, 0.5])
+    params = set_scale_shift(model, params, train, Regression(), ForceRms())
+    assert params["weights"]["scale"][0] == pytest.approx(ForceRms()(train, (29, 47))[0])
 
 
-def test_exact_references_are_recovered():
-    true = {1: -13.6, 6: -1036.2, 8: -2041.8}
-    molecules = [[1, 1], [1, 1, 8], [6, 8], [6, 1, 1, 1, 1], [6, 8, 8]]
-    structures = [molecule(m, sum(true[z] for z in m)) for m in molecules]
-    np.testing.assert_allclose(
-        reference_energies(structures, (1, 6, 8)), [-13.6, -1036.2, -2041.8], rtol=1e-9
-    )
-
-
-def test_one_composition_still_gives_its_energy():
-    structures = [molecule([1, 1, 8], -2069.0), molecule([8, 1, 1], -2069.0)]
-    reference = reference_energies(structures, (1, 6, 8))
-    assert np.isclose(2 * reference[0] + reference[2], -2069.0)
-
-
-def test_no_labels_give_neutral_values():
-    assert not reference_energies([molecule([1])], (1,)).any()
-    np.testing.assert_array_equal(force_scales([molecule([1])], (1,)), [1.0])
-
-
-def test_force_scale_is_the_rms_component_of_each_element():
-    forces = np.array([[3.0, 0, 0], [0, 4.0, 0], [1.0, 1.0, 1.0]])
-    scales = force_scales([molecule([1, 1, 8], forces=forces)], (1, 6, 8))
-    overall = np.sqrt((9 + 16 + 3) / 9)
-    np.testing.assert_allclose(scales, [np.sqrt(25 / 6), overall, 1.0])
-
-
-def test_features_are_normalised_over_real_atoms(model, train):
-    graphs = pack(train, model.config)
-    params = set_baseline(model, model.init(jax.random.key(0)), train, graphs)
-    constants = params["constants"]
-    features = np.concatenate(
-        [np.asarray(model.features(params, model.graph(s)), np.float64) for s in train[::10]]
-        + [np.asarray(model.features(params, model.graph(s)), np.float64) for s in train[-1:]]
-    )
-    assert features.shape[1] == model.n_features
-    few = [*train[::10], train[-1]]
-    again = set_baseline(model, model.init(jax.random.key(0)), few, pack(few, model.config))
-    expected = again["constants"]
-    np.testing.assert_allclose(
-        expected["feature_mean"], features.mean(axis=0), rtol=1e-3, atol=1e-5
-    )
-    np.testing.assert_allclose(expected["feature_scale"], features.std(axis=0), rtol=1e-3)
-    assert constants["reference"].dtype == np.float64
-    bare = [dataclasses.replace(s, energy=None) for s in train]
-    without = set_baseline(model, model.init(jax.random.key(0)), bare, graphs)
-    assert not without["constants"]["reference"].any()
+@pytest.mark.parametrize("ensemble", ["shallow", "full"])
+def test_features_are_normalised_over_real_atoms(mixed, ensemble):
+    model = small_model(ensemble=ensemble)
+    few = [mixed[0], mixed[1], mixed[-1]]
+    params = model.init(jax.random.key(0))
+    data = pack(model, few, np.zeros(2), max_shapes=2)
+    constants = normalise_features(model, params, data)["constants"]
+    compute = jax.jit(model.features)
+    features = [np.asarray(compute(params, model.graph(s)), np.float64) for s in few]
+    features = np.concatenate(features, axis=-2)
+    mean, std = features.mean(axis=-2), features.std(axis=-2)
+    assert constants["feature_mean"].shape == ((2, 5) if ensemble == "full" else (5,))
+    np.testing.assert_allclose(constants["feature_mean"], mean, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(constants["feature_scale"], std, rtol=1e-3)

@@ -3,13 +3,17 @@ import numpy as np
 import pytest
 
 from nodes.numerics.fit.checkpoint import Progress, read_progress, write_progress
-from nodes.numerics.fit.epoch import EpochMetrics, initial_state
+from nodes.numerics.fit.epoch import FitState
+from nodes.numerics.fit.metrics import EpochMetrics
 
 
 def progress(seed):
     weights = {"layers": [{"w": jax.random.normal(jax.random.key(seed), (2, 3))}]}
-    history = (EpochMetrics(1, 0.1 + 0.2, None), EpochMetrics(2, 1 / 3, 0.5, 1e-30))
-    return Progress(initial_state(weights), weights, 2, history)
+    history = (
+        EpochMetrics(1, 0.1 + 0.2, None),
+        EpochMetrics(2, 1 / 3, 0.5, 1e-30, details={"learning_rate": 0.1}),
+    )
+    return Progress(FitState(weights, weights, {"count": weights}), weights, 2, history)
 
 
 def test_round_trip_keeps_every_bit(tmp_path):

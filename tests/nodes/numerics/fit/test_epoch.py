@@ -1,4 +1,4 @@
-"""Sums and metrics on ragged data against NumPy; one program for all epochs."""
+"""The compiled loops: shapes do not matter, the average lags behind, nothing compiles twice."""
 
 import dataclasses
 
@@ -6,71 +6,105 @@ import jax
 import numpy as np
 import pytest
 
-from nodes.numerics.fit import FitConfig
-from nodes.numerics.fit.epoch import EpochProgram, Rates, initial_state, metrics_of, run_epoch
-from nodes.numerics.fit.losses import ensemble_mean_std, loss_function
-from nodes.numerics.fit.packing import label, pack
+from nodes.numerics.fit.epoch import (
+    Numbers,
+    Pace,
+    Program,
+    compilations,
+    initial_state,
+    run_training,
+    run_validation,
+)
+from nodes.numerics.fit.metrics import metrics_of
+from nodes.numerics.fit.packing import pack
+from nodes.numerics.fit.parameters import groups_of
+from nodes.numerics.fit.plan import plan
+
+from .conftest import CONFIG
+
+NUMBERS = Numbers.of(CONFIG)
 
 
-@pytest.mark.parametrize("forces_loss", ["huber", "crps"])
-def test_metrics_of_ragged_sets_equal_numpy(model, train, forces_loss):
-    # Batches of 4 over 9 structures of two sizes: padded atoms and a batch that is filled up.
-    config = FitConfig(batch_size=4, forces_loss=forces_loss, energy_weight=2.0, ema=0.0)
-    rates = Rates.of(config, 9)
-    structures = train[-9:]
-    structures[0] = dataclasses.replace(structures[0], forces=None)
-    params = model.init(jax.random.key(0))
-    params["constants"]["feature_scale"] += 30.0
-    reference = np.array([-1.0, -2.0])
-    data = label(pack(structures, model.config), structures, reference)
-    state = initial_state(params["weights"])
-    state, train_sums, valid_sums = run_epoch(
-        EpochProgram.of(model, config),
-        rates,
-        state,
-        params["constants"],
-        jax.random.key(1),
-        data,
-        data,
+@pytest.fixture(scope="module")
+def program(model, params):
+    return Program.of(model, CONFIG, groups_of(CONFIG.optimizer, params["weights"])[0], None)
+
+
+@pytest.fixture(scope="module")
+def constants(params):
+    return {name: value for name, value in params["constants"].items() if name != "reference"}
+
+
+def validated(program, params, constants, data, batch_size):
+    whole = plan([len(part) for part in data], batch_size)
+    return run_validation(
+        program.objective, None, NUMBERS, params["weights"], constants, data, whole
     )
-    assert float(train_sums.n_energies) == 9
-    metrics = metrics_of(rates, 1, *jax.device_get((train_sums, valid_sums)))
 
-    constants = {**params["constants"], "reference": reference}
-    trained = {"weights": jax.device_get(state.average), "constants": constants}
-    predictions = model.predict_many(trained, structures, forces_std=True)
-    pairs = [(p, s) for p, s in zip(predictions, structures, strict=True) if s.forces is not None]
-    error = np.array(
-        [(p.energy - s.energy) / len(s) for p, s in zip(predictions, structures, strict=True)]
-    )
-    std = np.array([p.energy_std / len(s) for p, s in zip(predictions, structures, strict=True)])
+
+def test_metrics_do_not_depend_on_shapes_and_batches(model, params, constants, program, mixed):
+    found = []
+    for max_shapes, batch_size in ((1, 4), (2, 4)):
+        data = pack(model, mixed, np.array([-1.0, -2.0]), max_shapes=max_shapes, batch_size=4)
+        sums = validated(program, params, constants, data, batch_size)
+        found.append(metrics_of(1, CONFIG.losses, 0.1, [sums], [sums]).row())
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+    reference = {**params["constants"], "reference": np.array([-1.0, -2.0])}
+    predictions = model.predict_many({**params, "constants": reference}, mixed)
+    pairs = list(zip(predictions, mixed, strict=True))
     forces = np.concatenate([p.forces - s.forces for p, s in pairs])
-    forces_std = np.concatenate([p.forces_std for p, _ in pairs])
-    expected = 2.0 * np.mean(loss_function("crps", 0.1)(error, std))
-    expected += np.mean(loss_function(forces_loss, 0.1)(forces, forces_std))
-    assert metrics.valid_loss == pytest.approx(float(expected), rel=1e-3)
-    assert metrics.forces_mae_ev_per_angstrom == pytest.approx(np.abs(forces).mean(), rel=1e-4)
-    assert metrics.energy_rmse_ev_per_atom == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-3)
+    energies = np.array([(p.energy - s.energy) / len(s) for p, s in pairs])
+    assert found[0]["valid_forces_mae"] == pytest.approx(np.abs(forces).mean(), rel=1e-4)
+    assert found[0]["energy_rmse_ev_per_atom"] == pytest.approx(
+        np.sqrt(np.mean(energies**2)), rel=1e-3
+    )
+    virials = np.array([p.virial - s.stress * s.volume for p, s in pairs])
+    assert found[0]["valid_stress_mse"] == pytest.approx(np.mean(virials**2), rel=1e-3)
 
 
-def test_group_rates_reach_their_weights(model, train):
-    config = FitConfig(batch_size=4, radial_learning_rate=1e-30, scale_shift_learning_rate=1e-30)
-    rates = Rates.of(config, 4)
-    params = model.init(jax.random.key(0))
-    data = label(pack(train[:4], model.config), train[:4], np.zeros(2))
-    state = initial_state(params["weights"])
-    for seed in range(2):
-        state, *_ = run_epoch(
-            EpochProgram.of(model, config),
-            rates,
-            state,
-            params["constants"],
-            jax.random.key(seed),
-            data,
-            None,
-        )
-    np.testing.assert_array_equal(state.weights["radial"], params["weights"]["radial"])
-    np.testing.assert_array_equal(state.weights["scale"], params["weights"]["scale"])
-    moved = state.weights["layers"][0]["w"] - params["weights"]["layers"][0]["w"]
-    assert np.abs(moved).max() > 0
-    assert ensemble_mean_std(state.weights["layers"][-1]["w"], axis=1)[1].min() > 0
+def run(program, params, constants, data, rates, decay, seed=0):
+    whole = plan([len(part) for part in data], 4, np.random.default_rng(seed))
+    steps = len(whole.shape)
+    pace = Pace(np.tile(rates, (steps, 1)), np.full(steps, decay))
+    state = initial_state(program, params["weights"])
+    return run_training(program, NUMBERS, state, constants, data, whole, pace)
+
+
+def test_groups_and_the_average_move_as_told(model, params, constants, program, train):
+    data = pack(model, train, np.zeros(2))
+    rates = np.array([0.0, 1e-3, 1e-2, 1e-1])
+    before = compilations()
+    state, sums = run(program, params, constants, data, rates, 0.0)
+    peaks = groups_of(CONFIG.optimizer, params["weights"])[1]
+    assert peaks == (7e-3, 8e-3, 9e-3, 1e-2)  # of shift, scale, representation and the rest
+    old, new = params["weights"], state.weights
+    np.testing.assert_array_equal(old["shift"], new["shift"])
+    # The first steps of Adam are about as long as the learning rate.
+    for name, rate in (("scale", 1e-3), ("representation", 1e-2), ("layers", 1e-1)):
+        change = jax.tree.map(lambda a, b: np.abs(a - b).max(), old[name], new[name])
+        assert 0.5 * rate < max(jax.tree.leaves(change)) < 6 * rate
+    assert float(np.sum(sums.losses[:, 0, 1])) == len(train)
+    jax.tree.map(np.testing.assert_array_equal, state.average, state.weights)
+    lagging, _ = run(program, params, constants, data, rates, 0.9)
+    jax.tree.map(np.testing.assert_array_equal, lagging.weights, state.weights)
+    distance = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), lagging.average, old)
+    assert (
+        0.0
+        < distance["layers"][0]["w"]
+        < 0.5 * np.abs(new["layers"][0]["w"] - old["layers"][0]["w"]).max()
+    )
+    assert compilations() == before + 1
+
+
+def test_limits_of_the_gradient_reach_the_steps(model, params, constants, program, train):
+    data = pack(model, train, np.zeros(2))
+    rates = np.full(4, 1e-3)
+    free, _ = run(program, params, constants, data, rates, 0.0)
+    for limit in ("max_norm", "max_value"):
+        optimizer = dataclasses.replace(CONFIG.optimizer, **{limit: 1e-9})
+        numbers = Numbers.of(dataclasses.replace(CONFIG, optimizer=optimizer))
+        whole = plan([len(train)], 4, np.random.default_rng(0))
+        pace = Pace(np.tile(rates, (4, 1)), np.zeros(4))
+        state = initial_state(program, params["weights"])
+        clipped, _ = run_training(program, numbers, state, constants, data, whole, pace)
+        assert np.any(clipped.weights["layers"][0]["w"] != free.weights["layers"][0]["w"])
