@@ -16,7 +16,7 @@ from nodes.numerics.structures import Structure
 
 __all__ = [
     "Graph", "build_graph", "build_graphs", "edge_direction", "forces_of", "species_of",
-    "with_batch_axis",
+    "virial_of", "with_batch_axis",
 ]  # fmt: skip
 
 
@@ -135,6 +135,23 @@ def forces_of(gradient: jax.Array, graph: Graph) -> jax.Array:
     slots = graph.reverse.reshape(flat.shape[0], -1, 1)
     reverse = jnp.take_along_axis(flat, slots, axis=1, mode="promise_in_bounds")
     return jnp.sum(gradient - reverse.reshape(gradient.shape), axis=2)
+
+
+def virial_of(gradient: jax.Array, graph: Graph) -> jax.Array:
+    """Symmetric virial (b, 3, 3) from the energy's gradient by edge vectors (b, n, k, 3).
+
+    The sums are written out: a matrix product would first bring its operands into another order.
+    """
+    entries = {
+        (i, j): jnp.sum(gradient[..., i] * graph.vectors[..., j], axis=(1, 2))
+        for i in range(3)
+        for j in range(3)
+    }
+    rows = [
+        jnp.stack([0.5 * (entries[i, j] + entries[j, i]) for j in range(3)], axis=-1)
+        for i in range(3)
+    ]
+    return jnp.stack(rows, axis=-2)
 
 
 def edge_direction(graph: Graph, forces: jax.Array, virial: jax.Array | None = None) -> jax.Array:

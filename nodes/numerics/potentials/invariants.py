@@ -143,8 +143,8 @@ class _Moments(NamedTuple):
     def of(cls, moments: jax.Array) -> _Moments:
         rows = _stored(jnp.transpose(moments, (2, 1, 0)))
         pairs, triples = rows[4:10], rows[10:]
-        matrix = _linear(_TO_MATRIX, pairs).reshape(3, 3, *pairs.shape[1:])
-        stack = _linear(_TO_STACK, triples).reshape(6, 3, *triples.shape[1:])
+        matrix = _copied(_TO_MATRIX, pairs).reshape(3, 3, *pairs.shape[1:])
+        stack = _copied(_TO_STACK, triples).reshape(6, 3, *triples.shape[1:])
         return cls(rows[0], rows[1:4], pairs, triples, matrix, stack)
 
 
@@ -164,6 +164,11 @@ _COLLECT = np.block(
 """Gradients by distinct components from those by the fields of `_Moments`, (20, 47)."""
 
 
+def _copied(placement: Matrix, rows: jax.Array) -> jax.Array:
+    """Apply a 0/1 matrix of `_placement` to the first axis, without arithmetic."""
+    return jnp.stack([rows[i] for i in np.argmax(placement, axis=1)])
+
+
 def _linear(matrix: Matrix, rows: jax.Array) -> jax.Array:
     """Apply a constant matrix to the first axis."""
     flat = rows.reshape(len(rows), -1)
@@ -180,31 +185,38 @@ def _total(terms: Iterable[jax.Array]) -> jax.Array:
     return result
 
 
+def _values(moments: jax.Array, n_contractions: int) -> jax.Array:
+    n = len(moments)
+    m = _Moments.of(moments)
+    families = (
+        lambda: [m.scalar],
+        lambda: _ordered(_gram(m.vector, np.ones(3))),
+        lambda: _ordered(_gram(m.pairs, _PAIR_WEIGHTS)),
+        lambda: _ordered(_gram(m.triples, _TRIPLE_WEIGHTS)),
+        lambda: [part for row in _ordered(_with_pairs(_squares(m), m)) for part in _diagonal(row)],
+        lambda: _ordered(_with_pairs(_outer(m), m)),
+        lambda: _ordered(_with_pairs(_overlaps(m), m)),
+        lambda: [_with_vectors(_mixed(m), m)],
+    )
+    parts = [part.reshape(-1, n) for family in families[:n_contractions] for part in family()]
+    return jnp.concatenate(parts, axis=0).T
+
+
+def _ordered(full: jax.Array) -> list[jax.Array]:
+    """Of (r, s, ...) what has r <= s, one array per r."""
+    return [full[r, r:] for r in range(len(full))]
+
+
+def _diagonal(row: jax.Array) -> list[jax.Array]:
+    """Of (s, t, n) with s counted from r what has s <= t, one array per s."""
+    skipped = row.shape[1] - row.shape[0]
+    return [row[s, skipped + s :] for s in range(len(row))]
+
+
 def _gram(components: jax.Array, weights: np.ndarray) -> jax.Array:
     """Weighted sum over components of c[r] c[s], shape (r, s, n)."""
     pairs = zip(weights.tolist(), components, strict=True)
     return _total(w * c[:, None] * c[None] for w, c in pairs)
-
-
-def _values(moments: jax.Array, n_contractions: int) -> jax.Array:
-    n, n_radial, _ = moments.shape
-    m = _Moments.of(moments)
-    families = (
-        lambda: m.scalar,
-        lambda: _gram(m.vector, np.ones(3)),
-        lambda: _gram(m.pairs, _PAIR_WEIGHTS),
-        lambda: _gram(m.triples, _TRIPLE_WEIGHTS),
-        lambda: _with_pairs(_squares(m), m),
-        lambda: _with_pairs(_outer(m), m),
-        lambda: _with_pairs(_overlaps(m), m),
-        lambda: _with_vectors(_mixed(m), m),
-    )
-    expansions = _expansions(n_radial, n_contractions)
-    features = [
-        _linear((matrix > 0).reshape(-1, matrix.shape[-1]).T / _copies(matrix), full.reshape(-1, n))
-        for matrix, full in zip(expansions, (family() for family in families), strict=False)
-    ]
-    return jnp.concatenate(features, axis=0).T
 
 
 def _stored(rows: jax.Array) -> jax.Array:
@@ -218,7 +230,9 @@ def _stored(rows: jax.Array) -> jax.Array:
 
 def _folded(matrices: jax.Array) -> jax.Array:
     """Contract with a symmetric matrix by distinct components: (3, 3, ...) to (6, ...)."""
-    return _linear(_TO_MATRIX.T, matrices.reshape(9, *matrices.shape[2:]))
+    return jnp.stack(
+        [matrices[i, j] + matrices[j, i] if i != j else matrices[i, i] for i, j in _PAIRS]
+    )
 
 
 def _squares(m: _Moments) -> jax.Array:
@@ -272,11 +286,6 @@ def _expansions(n_radial: int, n_contractions: int) -> tuple[Matrix, ...]:
                 matrix[(*order, column)] = 1.0 / len(orders)
         matrices.append(matrix)
     return tuple(matrices)
-
-
-def _copies(matrix: Matrix) -> Matrix:
-    """How many equal products each member of a family stands for, shape (size, 1)."""
-    return np.sum(matrix > 0, axis=tuple(range(matrix.ndim - 1)))[:, None]
 
 
 def _pull_back(moments: jax.Array, cotangent: jax.Array, n_contractions: int) -> jax.Array:
@@ -366,7 +375,7 @@ def _apply_last(y: jax.Array, components: jax.Array) -> jax.Array:
 def _apply_matrices(y: jax.Array, m: _Moments) -> jax.Array:
     """Sum over t of y[r, s, t] M2_t, shape (3, 3, r, s, n)."""
     pairs = _apply_last(y, m.pairs)
-    return _linear(_TO_MATRIX, pairs).reshape(3, 3, *pairs.shape[1:])
+    return _copied(_TO_MATRIX, pairs).reshape(3, 3, *pairs.shape[1:])
 
 
 def _sum_pairs(y: jax.Array, components: jax.Array) -> jax.Array:

@@ -13,7 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from nodes.numerics.potentials.config import ModelConfig
-from nodes.numerics.potentials.graph import Graph, build_graph, forces_of, with_batch_axis
+from nodes.numerics.potentials.graph import (
+    Graph,
+    build_graph,
+    forces_of,
+    virial_of,
+    with_batch_axis,
+)
 from nodes.numerics.potentials.prediction import (
     Prediction,
     member_energies,
@@ -166,7 +172,6 @@ class EnergyModel:
             (common,) = pull_back_extra(jnp.ones_like(extra))
             energies += extra[:, None]
         gradient += common
-        virial = jnp.einsum("bnki,bnkj->bij", gradient, graph.vectors, precision="highest")
         member_forces = None
         if members:
             each = jnp.eye(n_members, dtype=energies.dtype)[:, None, :]
@@ -175,7 +180,7 @@ class EnergyModel:
         return Evaluation(
             energies,
             forces_of(gradient, graph),
-            0.5 * (virial + jnp.swapaxes(virial, -1, -2)),
+            virial_of(gradient, graph),
             member_forces,
             self.properties(params, graph),
         )

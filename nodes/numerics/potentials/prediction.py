@@ -65,7 +65,7 @@ def predict_graphs(
 ) -> list[Prediction]:
     """Predictions for graphs with a leading batch axis, padding atoms included."""
     ensemble = model.config.n_members > 1
-    result: Evaluation = jax.device_get(_evaluate(model, params, batch, forces_std and ensemble))
+    result = jax.device_get(_evaluate(model, params, batch, forces_std and ensemble))
     return predictions_of(model, params, batch, result, forces_std=forces_std)
 
 
@@ -73,12 +73,12 @@ def predictions_of(
     model: EnergyModel,
     params: Params,
     batch: Graph,
-    result: Evaluation,
+    result: Any,
     *,
     forces_std: bool,
     members: bool = False,
 ) -> list[Prediction]:
-    """Predictions for graphs with a leading batch axis from their evaluation, in NumPy.
+    """Predictions for graphs with a leading batch axis from their `Evaluation` in NumPy.
 
     With ``forces_std`` the evaluation must hold the forces of members, if there is an ensemble;
     with ``members`` they are kept.
