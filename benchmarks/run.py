@@ -6,6 +6,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
-for name in ("engine.py", "frames.py", "selection.py", "items.py"):
+for name in ("engine.py", "frames.py", "selection.py", "items.py", "neighbors.py", "potentials.py"):
     print(f"==> {name}", flush=True)
     subprocess.run([sys.executable, str(HERE / name)], check=True)

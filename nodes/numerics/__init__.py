@@ -14,13 +14,18 @@ Nothing here knows of nodes, graphs or files of frames. The map, from the ground
     storage       atomic npz and JSON files of nested arrays
     selftest      check_backend(): is this build of JAX to be trusted?
     neighbors/    who is near whom: exact host lists, device lists with a skin
+    descriptors   features of atoms without a trained model
+    selection/    which structures to label next: farthest points, MaxDet, LCMD, k-means++,
+                  leverage scores, even spacing, chance; kernels and random projections
+    histogram, hull, embeddings
+                  flat histograms, the lower convex hull, maps of many features
+    uncertainty   are standard deviations as large as errors? reliability, factors
     potentials/   EnergyModel: Gaussian moments, shallow ensemble, corrections
+    biases/       what drives or calibrates a potential: uncertainty, walls, acceleration
     fit/          fit(): from labelled structures to parameters, resumable
     md/           run_md(): NVE and Langevin dynamics in one compiled loop
-    selection     which structures to label next: farthest points, even spacing, chance
-    selection_leverage, histogram, hull
-                  the same by leverage scores, flat histograms, the lower convex hull
-    descriptors   features of atoms without a trained model
+    feature_maps  features of structures by a trained model: gradients by its weights
+    duplicates    equal structures, wherever they lie
     statistics    error measures and their uncertainties
 
 Packages import only packages above them in this list. JAX is imported here and nowhere else
