@@ -11,14 +11,19 @@ structures    BuildConformers, PackBox, BuildIsolatedAtoms, BuildDimers, BuildBu
 reference     LabelFrames; specs Emt, LennardJones, Xtb, Gpaw, Cp2k, QuantumEspresso, Orca, Vasp,
               Committee, AseCalculator
 selection     DescribeFrames, SelectRandom, SelectUniform, SelectByIndex, SelectByFunction,
-              SelectFarthestPoints, SelectCUR, SelectFlatHistogram, SelectConvexHull;
-              specs GaussianMoments, Soap, DistanceHistogram, StoredFeatures, Predicate
-training      TrainPotential
+              SelectFarthestPoints, SelectMaxDet, SelectLCMD, SelectKMeansPlusPlus,
+              SelectByThreshold, SelectCUR, SelectFlatHistogram, SelectConvexHull;
+              specs GaussianMoments, Soap, DistanceHistogram, StoredFeatures, Predicate,
+              LastLayerFeatures, ForceFeatures, GradientFeatures, EnsembleFeatures
+training      TrainPotential, CalibrateUncertainty, ImportApax; specs Loss, Optimizer, Transfer,
+              Constant, Linear, CyclicCosine, WarmupCosine, Plateau, Regression,
+              MeanAtomEnergy, ElementEnergies, ForceRms, EnergyRms, GlobalScale, ElementScales
 dynamics      JaxMD, AseMD, RunMD; specs Verlet, Langevin, VelocityRescaling, BerendsenNPT,
               MtkNPT, NotFinite, MaxTemperature, MaxForce, MinDistance, EnergyDrop,
               EnergyJump, MaxUncertainty
 relaxation    RelaxStructures, NudgedElasticBand, Relax, RelaxBand
-analysis      EvaluatePotential, ErrorTable, PlotParity, PlotLearningCurve
+analysis      EvaluatePotential, ErrorTable, PlotParity, PlotLearningCurve, PlotSelection,
+              ReportLeakage
 ============  ==========================================================================
 
 A node checks its inputs, calls plain array code in ``nodes.numerics`` and keeps the result.

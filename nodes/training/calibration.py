@@ -1,12 +1,11 @@
 """Bring the uncertainties of a trained ensemble to the size of its errors."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ase import Atoms
-from ase.calculators.calculator import all_changes
 
 import zn_pipeline as zn
 from nodes.atoms import structures_of
@@ -20,35 +19,9 @@ if TYPE_CHECKING:
 
     from nodes.numerics.fit.calibration import Deviations
 
-__all__ = ["CalibrateUncertainty", "CalibratedCalculator"]
+__all__ = ["CalibrateUncertainty"]
 
 _FACTORS = "calibration.json"
-
-
-class CalibratedCalculator(PotentialCalculator):
-    """Calculator of a saved model whose standard deviations are multiplied by a factor each.
-
-    Parameters
-    ----------
-    model_directory : directory of the saved model
-    energy_factor, forces_factor : on ``energy_std`` and ``forces_std``
-    """
-
-    def __init__(self, model_directory: Path, energy_factor: float, forces_factor: float) -> None:
-        super().__init__(model_directory)
-        self.factors = {"energy_std": energy_factor, "forces_std": forces_factor}
-
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        """Compute as the model does, then scale the standard deviations."""
-        super().calculate(atoms, properties, system_changes)
-        for name, factor in self.factors.items():
-            if name in self.results:
-                self.results[name] = factor * self.results[name]
 
 
 class CalibrateUncertainty(TrainedModel, zn.Node):
@@ -141,7 +114,10 @@ class CalibrateUncertainty(TrainedModel, zn.Node):
 
     def get_calculator(self, directory: Path | None = None) -> PotentialCalculator:
         """Return an ASE calculator; `directory` is not used."""
-        return CalibratedCalculator(Path(self.directory), *self._rest())
+        require("jax", extra="jax")
+        from nodes.numerics.biases import Calibration
+
+        return PotentialCalculator(Path(self.directory), biases=[Calibration(*self._rest())])
 
     def _rest(self) -> tuple[float, float]:
         """Return the factors of energy and forces that are not part of the weights."""

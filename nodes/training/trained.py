@@ -49,7 +49,7 @@ class TrainedModel:
             structures = structures_of(chunk)
             results = model.predict_many(params, structures, forces_std=True)
             for frame, prediction in zip(chunk, results, strict=True):
-                attach_results(frame, results_of(prediction))
+                attach_results(frame, results_of(prediction, model.config.heads))
         return predicted
 
     def features(self, frames: Sequence[Atoms]) -> NDArray[np.float64]:

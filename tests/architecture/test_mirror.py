@@ -10,6 +10,10 @@ import zn_pipeline
 WITHOUT_TEST_FILE: dict[str, str] = {
     # "path of the module": "where its behaviour is tested instead"
     "nodes/interfaces.py": "Protocols only; the tests of each calculator check against them.",
+    "nodes/numerics/biases/records.py": "What a bias offers; the tests of each bias.",
+    "nodes/numerics/potentials/corrections/records.py": "A protocol; tests of each correction.",
+    "nodes/numerics/potentials/heads/records.py": "A protocol; tests/.../heads/test_property.py.",
+    "nodes/numerics/potentials/representation.py": "A protocol; tests of each representation.",
 }
 
 

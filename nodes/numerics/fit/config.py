@@ -186,6 +186,10 @@ class FitConfig:
         Stop after so many epochs without a lower validation loss.
     min_delta : float
         A loss counts as lower, for ``patience``, if it is lower by more than this.
+    normalise_features : bool
+        Bring each feature of the training set to zero mean and unit variance before the readout.
+        Off by default: it blows up features that hardly vary, and fits of condensed phases then
+        need many more epochs.
     max_shapes : int
         Structures of different sizes are padded to at most so many shapes; each takes time to
         compile and saves computing time.
@@ -217,6 +221,7 @@ class FitConfig:
     ema_start_epoch: int = 0
     patience: int | None = None
     min_delta: float = 0.0
+    normalise_features: bool = False
     max_shapes: int = 3
     resident_gib: float | None = None
     n_devices: int | None = None

@@ -166,7 +166,7 @@ def _start(
     if initial is not None:
         params, keep_statistics = transfer(model, params, *initial, train, config)
     data = pack(model, train, params["constants"]["reference"], **shapes)
-    if not keep_statistics:
+    if config.normalise_features and not keep_statistics:
         params = normalise_features(model, params, data)
     return params, data
 

@@ -36,14 +36,13 @@ def model_config(section: dict[str, Any], elements: Sequence[int]) -> "ModelConf
     """
     from nodes.numerics.potentials import ModelConfig, Precision
 
-    if section["property_heads"]:
-        raise ValueError(
-            f"model.property_heads must be empty, received "
-            f"{[head['name'] for head in section['property_heads']]}: in apax a head has a scale "
-            f"and a shift for each element, which heads have not here; delete the key from "
-            f"config.yaml to take over energies and forces alone"
-        )
     ensemble: dict[str, Any] = section["ensemble"] or {"kind": "shallow", "n_members": 1}
+    if section["property_heads"] and ensemble["kind"] == "full":
+        raise ValueError(
+            f"model.property_heads must be empty in a full ensemble, received "
+            f"{[head['name'] for head in section['property_heads']]}: its members share their "
+            f"heads here; delete the key from config.yaml to take over energies and forces alone"
+        )
     parts = [section[f"{part}_dtype"] for part in ("descriptor", "readout", "scale_shift")]
     double = "fp64" in parts[:2]
     return ModelConfig(
@@ -54,6 +53,7 @@ def model_config(section: dict[str, Any], elements: Sequence[int]) -> "ModelConf
         n_members=ensemble["n_members"],
         ensemble=ensemble["kind"],
         corrections=tuple(correction(entry) for entry in section["empirical_corrections"]),
+        heads=tuple(_head(entry, section["activation_fn"]) for entry in section["property_heads"]),
         precision=Precision(*(_FLOATS[part] for part in parts)) if double else Precision(),
     )
 
@@ -83,7 +83,7 @@ def model_parameters(section: dict[str, Any], weights: Weights, config: "ModelCo
             "scale": scale.T,
             "shift": (shift - common_shift).T,
             "corrections": correction_weights(section, weights, config.elements),
-            "heads": {},
+            "heads": _head_weights(section, weights, config),
         }
         params["weights"] = jax.tree.map(_cast, params["weights"], found)
     params["constants"]["reference"] = common_shift.astype(np.float64)
@@ -142,6 +142,37 @@ def _readout(section: dict[str, Any]) -> Any:
         weight_init=section["w_init"],
         bias_init=section["b_init"],
     )
+
+
+def _head(entry: dict[str, Any], activation: str) -> Any:
+    from nodes.numerics.potentials import PropertyHead
+
+    return PropertyHead(
+        name=entry["name"],
+        mode=entry["mode"],
+        aggregation=entry["aggregation"],
+        hidden=tuple(entry["nn"]),
+        activation=_ACTIVATIONS.get(activation, activation),
+        n_members=max(entry["n_shallow_members"], 1),
+        ntk=entry["use_ntk"],
+        weight_init=entry["w_init"],
+        bias_init=entry["b_init"],
+        precision=_FLOATS[entry["dtype"]],
+    )
+
+
+def _head_weights(
+    section: dict[str, Any], weights: Weights, config: "ModelConfig"
+) -> dict[str, Any]:
+    order, rows = _feature_order(config), np.array(config.elements)
+    return {
+        entry["name"]: {
+            "layers": _layers(weights, f"property_heads_{index}.readout", order),
+            "scale": weights[f"property_heads_{index}.scale_per_element"][rows, 0],
+            "shift": weights[f"property_heads_{index}.shift_per_element"][rows, 0],
+        }
+        for index, entry in enumerate(section["property_heads"])
+    }
 
 
 def _representation_weights(

@@ -172,7 +172,7 @@ class PropertyHead:
 
 _RESERVED = {
     "energy", "free_energy", "forces", "stress", "virial", "energy_std", "forces_std",
-    "energy_ensemble", "forces_ensemble", "bias_energy",
+    "energies_ensemble", "forces_ensemble", "bias_energy",
 }  # fmt: skip
 """Names under which predictions hold something else."""
 

@@ -127,6 +127,7 @@ CHANGES = {
     "optimizer.max_value": optimizer(max_value=1e-6),
     "shift": changed(shift=MeanAtomEnergy()),
     "scale": changed(scale=EnergyRms()),
+    "normalise_features": changed(normalise_features=True),
     "ema": changed(ema=0.5),
     "ema_start_epoch": changed(ema_start_epoch=2),
     "seed": changed(seed=1),

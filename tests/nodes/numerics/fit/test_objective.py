@@ -149,7 +149,8 @@ OF_GRADIENT = {
 }
 
 
-@pytest.mark.parametrize("case", ["mean", pytest.param("members", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["mean", "members"])
 def test_the_gradient_is_the_slope_of_the_loss(labelled, case):
     config = FitConfig(losses=OF_GRADIENT[case])
     heads = (Charge("charge", True, n_members=3),) if case == "members" else ()

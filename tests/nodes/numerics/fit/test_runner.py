@@ -27,6 +27,7 @@ def epochs(model, params, data, config, count=2):
     return jax.device_get(state), history
 
 
+@pytest.mark.slow
 def test_streamed_data_give_the_same_as_resident_ones(model, params, data, monkeypatch):
     monkeypatch.setattr("nodes.numerics.fit.runner._STEPS_AT_ONCE", 2)
     resident, expected = epochs(model, params, data, CONFIG)

@@ -33,7 +33,7 @@ def test_it_is_a_representation():
     "change",
     [
         {"basis": Gaussian(4)},
-        {"coefficients": "uniform"},
+        {"coefficients": "normal"},
         {"direction_offset_angstrom": 0.1},
         {"n_radial": 4, "contraction": False},
     ],

@@ -47,9 +47,8 @@ def molecules(energy, integrator, pressure, *, cell=None, timestep_fs=2.0, seed=
     return around, start_many(energy, integrator, around, positions, velocities, cells)
 
 
-@pytest.mark.parametrize(
-    "mode", ["isotropic", *(pytest.param(mode, marks=pytest.mark.slow) for mode in MODES[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
 def test_volumes_of_an_ideal_gas_of_dimers_have_their_exact_distribution(mode):
     integrator = CellRescaling(
         tau_fs=40.0, tau_pressure_fs=200.0, compressibility_per_gpa=GPA / PRESSURE, mode=mode

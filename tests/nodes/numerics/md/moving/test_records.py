@@ -85,7 +85,7 @@ def test_kinetic_energy():
 
 
 @pytest.mark.parametrize("sy_steps", [pytest.param(1, marks=pytest.mark.slow), 7])
-@pytest.mark.parametrize("kind", ["nvt", "npt"])
+@pytest.mark.parametrize("kind", ["nvt", pytest.param("npt", marks=pytest.mark.slow)])
 def test_trajectories_are_those_of_jax_md(kind, sy_steps):
     """200 steps; the numbers are written by write_jax_md_trajectories.py.
 

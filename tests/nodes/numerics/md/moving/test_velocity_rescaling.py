@@ -33,14 +33,8 @@ def free_replicas(n_atoms, dof, tau_fs, kt_start, *, n_steps, timestep_fs=10.0, 
     return simulate_many(free, integrator, around, moving, n_steps, n_steps)[1]["kinetic"]
 
 
-@pytest.mark.parametrize(
-    ("n_atoms", "dof"),
-    [
-        pytest.param(2, 3, marks=pytest.mark.slow),
-        pytest.param(1, 3, marks=pytest.mark.slow),
-        (5, 12),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_atoms", "dof"), [(2, 3), (1, 3), (5, 12)])
 def test_kinetic_energy_has_the_canonical_distribution(n_atoms, dof):
     energies = free_replicas(n_atoms, dof, 20.0, 3 * KT, n_steps=60)[:, -1]
     # 3000 independent values after thirty time constants; chance of failure 1e-3.

@@ -117,7 +117,7 @@ def test_empty_slots_and_padding_have_finite_derivatives(zbl):
     def total(weights, vectors):
         return jnp.sum(zbl.energies(weights, edges._replace(vectors=vectors), (29,)))
 
-    by_weights, by_vectors = jax.grad(total, argnums=(0, 1))(weights, vectors)
+    by_weights, by_vectors = jax.jit(jax.grad(total, argnums=(0, 1)))(weights, vectors)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(by_weights))
     assert float(zbl.energies(weights, edges, (29,))[1]) == 0.0
     assert np.flatnonzero(np.asarray(by_vectors)).tolist() == [3]

@@ -75,6 +75,7 @@ def test_derivatives_are_those_of_the_formula(arguments):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_second_derivatives_as_in_the_training_of_forces(arguments):
     """Slope, by weights and features, of the square of the slope by features."""
     neighbor, weights, filters, harmonics, features = arguments

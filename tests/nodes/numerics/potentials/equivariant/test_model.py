@@ -181,6 +181,7 @@ def test_order_of_atoms_does_not_matter(n_iterations):
     np.testing.assert_allclose(after[1], before[1][order], atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_iterations", ITERATIONS)
 def test_a_cell_equals_its_supercell(n_iterations):
     cell, pbc = CELLS["below the cutoff"]

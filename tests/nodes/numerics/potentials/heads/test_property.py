@@ -41,7 +41,9 @@ def float64():
         yield
 
 
-@pytest.fixture(scope="module", params=REPRESENTATIONS)
+@pytest.fixture(
+    scope="module", params=["moments", pytest.param("messages", marks=pytest.mark.slow)]
+)
 def trained(request):
     """A model with all heads, and parameters without neutral values."""
     config = ModelConfig(
