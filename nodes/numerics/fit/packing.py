@@ -153,7 +153,9 @@ def size_in_bytes(datasets: Sequence[Dataset]) -> int:
 
 def head_outputs(model: EnergyModel) -> dict[str, HeadOutput]:
     """What each property head of a model gives, found without computing anything."""
-    atom = Structure(model.config.elements[:1], np.zeros((1, 3)), np.zeros((3, 3)), np.zeros(3))
+    atom = Structure(
+        np.array(model.config.elements[:1]), np.zeros((1, 3)), np.zeros((3, 3)), np.zeros(3)
+    )
     graph = build_graphs([atom], model.config)
     params = jax.eval_shape(model.init, jax.random.key(0))
     values = jax.eval_shape(model.properties, params, graph)

@@ -108,7 +108,7 @@ class GaussianMoments:
     ) -> Description:
         """Invariants, and if ``equivariant`` the moments of rank 1 and 2."""
         values = self.moments(weights, edges, cutoff=cutoff)
-        scalars = invariants(values, self.n_contractions)
+        scalars: Any = invariants(values, self.n_contractions)
         if not equivariant:
             return Description(scalars)
         pairs = [MONOMIALS.index(tuple(sorted((i, j)))) for i in range(3) for j in range(3)]

@@ -8,7 +8,7 @@ sums over components are written term by term.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +88,9 @@ def _backward(settings: Settings, kept: tuple, cotangent: jax.Array) -> tuple:
     parts = zip(turn, geometry.unit, strict=True)
     vectors = jnp.stack([radial_part * u + geometry.inverse * t for t, u in parts], axis=-1)
     _, pull_back = jax.vjp(lambda c: _forward(settings, c, edges)[0], coefficients)
-    return *pull_back(cotangent), Edges(vectors, None, None, None)
+    # Only vectors have a derivative: the rest of the edges is made of integers.
+    none: Any = None
+    return *pull_back(cotangent), Edges(vectors, none, none, none)
 
 
 moments.defvjp(_forward, _backward)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import astuple, dataclass
 from typing import Any, Literal
 
@@ -60,7 +60,7 @@ class Precision:
         return jnp.result_type(float) if name == "default" else jnp.dtype(name)
 
     @contextlib.contextmanager
-    def scope(self) -> Iterator[None]:
+    def scope(self) -> Generator[None]:
         """Allow float64 inside the block if some part asks for it; nothing changes otherwise."""
         if "float64" in astuple(self):
             with jax.enable_x64(True):

@@ -29,7 +29,11 @@ class RadialBasis(Protocol):
     """A frozen dataclass that says and does how a distance is expanded."""
 
     name: ClassVar[str]
-    n_basis: int
+
+    @property
+    def n_basis(self) -> int:
+        """Number of functions."""
+        ...
 
     def elementary(self, r: jax.Array, cutoff: float) -> jax.Array:
         """Elementary functions times the cosine cutoff: distances (n, k) to (n, c, k)."""
@@ -171,7 +175,10 @@ class Gaussian:
     ) -> tuple[jax.Array, jax.Array]:
         """Radial functions and their slopes (see `RadialBasis`)."""
         values, slopes = jax.jvp(lambda r: self.elementary(r, cutoff), (r,), (jnp.ones_like(r),))
-        return tuple(jnp.einsum("nfc,nck->nfk", coefficients, part) for part in (values, slopes))
+        return (
+            jnp.einsum("nfc,nck->nfk", coefficients, values),
+            jnp.einsum("nfc,nck->nfk", coefficients, slopes),
+        )
 
 
 def _envelope(cutoff: float, r: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:

@@ -37,12 +37,10 @@ CONFIGS = {
 }
 
 
-SLOW = {name: pytest.mark.slow for name in ("full", "messages")}
+SLOW = dict.fromkeys(("full", "messages"), pytest.mark.slow)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=SLOW.get(name, ())) for name in CONFIGS]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in CONFIGS])
 def test_both_ways_give_one_gradient(name):
     model = EnergyModel(CONFIGS[name])
     positions = np.array([[0.0, 0, 0], [0.9, 0.2, 0], [-0.3, 1.1, 0.4]])
