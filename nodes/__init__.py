@@ -21,7 +21,7 @@ training      TrainPotential, CalibrateUncertainty, ImportApax; specs Loss, Opti
 dynamics      JaxMD, AseMD, RunMD; specs Verlet, Langevin, VelocityRescaling, BerendsenNPT,
               MtkNPT, NotFinite, MaxTemperature, MaxForce, MinDistance, EnergyDrop,
               EnergyJump, MaxUncertainty
-relaxation    RelaxStructures, NudgedElasticBand, Relax, RelaxBand
+relaxation    RelaxStructures, JaxRelax, NudgedElasticBand, Relax, RelaxBand
 analysis      EvaluatePotential, ErrorTable, PlotParity, PlotLearningCurve, PlotSelection,
               ReportLeakage
 ============  ==========================================================================

@@ -27,6 +27,7 @@ from .reference.orca import Orca
 from .reference.vasp import Vasp
 from .relaxation.band import RelaxBand
 from .relaxation.elastic_band import NudgedElasticBand
+from .relaxation.jax_relax import JaxRelax
 from .relaxation.relax import Relax
 from .relaxation.structures import RelaxStructures
 from .selection.batches import SelectKMeansPlusPlus, SelectLCMD, SelectMaxDet
@@ -121,6 +122,7 @@ __all__ = [
     "GradientFeatures",
     "ImportApax",
     "JaxMD",
+    "JaxRelax",
     "LabelFrames",
     "Langevin",
     "LastLayerFeatures",

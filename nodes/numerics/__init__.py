@@ -23,7 +23,8 @@ Nothing here knows of nodes, graphs or files of frames. The map, from the ground
     potentials/   EnergyModel: Gaussian moments, shallow ensemble, corrections
     biases/       what drives or calibrates a potential: uncertainty, walls, acceleration
     fit/          fit(): from labelled structures to parameters, resumable
-    md/           run_md(): NVE and Langevin dynamics in one compiled loop
+    md/           run_md(), run_replicas(): dynamics of many ensembles in one compiled loop
+    relax/        relax_many(): structures and cells, many in one compiled loop
     feature_maps  features of structures by a trained model: gradients by its weights
     duplicates    equal structures, wherever they lie
     statistics    error measures and their uncertainties

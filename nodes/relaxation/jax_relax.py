@@ -115,8 +115,7 @@ class JaxRelax(zn.Node):
     def _settings(self) -> "RelaxSettings":
         from nodes.numerics.relax import RelaxSettings
 
-        fields = {name: getattr(self, name) for name in _SETTINGS}
-        return RelaxSettings(**fields | {"cell_mask": tuple(self.cell_mask)})
+        return RelaxSettings(**{name: getattr(self, name) for name in _SETTINGS})
 
     def _advance(self, relaxation: "Relaxation") -> None:
         """Relax all structures; each block is saved."""
@@ -181,7 +180,7 @@ def _frame(start: Atoms, result: "Relaxed") -> Atoms:
     """Return the relaxed structure with its results and all that `start` carries."""
     frame = start.copy()
     frame.set_constraint()
-    frame.cell[:] = result.cell
+    frame.set_cell(result.cell, apply_constraint=False)
     frame.positions = result.positions
     frame.set_constraint(start.constraints)
     found: dict[str, Any] = {"energy": result.energy, "forces": result.forces}

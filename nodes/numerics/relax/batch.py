@@ -15,6 +15,7 @@ from nodes.numerics.neighbors.device import DeviceList, ListSpec, from_structure
 from nodes.numerics.potentials.graph import species_of
 from nodes.numerics.potentials.model import EnergyModel, Params
 from nodes.numerics.potentials.prediction import rounded_size
+from nodes.numerics.relax.optimizers import filled
 from nodes.numerics.relax.settings import RelaxSettings
 from nodes.numerics.relax.state import Problem, Program, Reached, RelaxState, Status
 from nodes.numerics.structures import Structure
@@ -137,45 +138,51 @@ def problem_of(
         origin[slot, :n], mobile[slot, :n] = structure.positions, start.mobile
         basis[slot] = periodic_basis(structure.cell, structure.pbc)
         scale[slot] = np.sqrt(n)
-    return Problem(params, species, origin, basis, mobile, scale)  # type: ignore[arg-type]
+    arrays: Any = (species, origin, basis, mobile, scale)
+    return Problem(params, *arrays)
 
 
 def first_state(program: Program, problem: Problem) -> RelaxState:
     """State before step 0, in NumPy."""
     b, n = problem.species.shape
     dtype = np.dtype(problem.origin.dtype)
-    shape = (b, n + 3, 3)
-    unknown = jax.tree.map(
-        lambda dims: np.full((b, *dims), np.nan, dtype),
-        Reached((n + 3, 3), (program.model.config.n_members,), (n, 3), (3, 3), (), ()),  # type: ignore[arg-type]
-        is_leaf=lambda leaf: type(leaf) is tuple,
+    shape, nan = (b, n + 3, 3), np.nan
+    reached = Reached(
+        coordinates=filled(shape, 0.0, dtype),
+        energies=filled((b, program.model.config.n_members), nan, dtype),
+        forces=filled((b, n, 3), nan, dtype),
+        virial=filled((b, 3, 3), nan, dtype),
+        max_force=filled((b,), nan, dtype),
+        stress_error=filled((b,), nan, dtype),
     )
-    state = RelaxState(
-        status=np.full(b, Status.MOVING, np.int32),  # type: ignore[arg-type]
-        steps=np.zeros(b, np.int32),  # type: ignore[arg-type]
-        coordinates=np.zeros(shape, dtype),  # type: ignore[arg-type]
-        reached=unknown._replace(coordinates=np.zeros(shape, dtype)),
+    return RelaxState(
+        status=filled((b,), Status.MOVING, np.int32),
+        steps=filled((b,), 0, np.int32),
+        coordinates=filled(shape, 0.0, dtype),
+        reached=reached,
         memory=program.optimizer.start(shape, dtype),
-        neighbors=None,  # type: ignore[arg-type]
-        stale=np.ones(b, bool),  # type: ignore[arg-type]
+        neighbors=_empty_lists(problem, program.spec),
+        stale=filled((b,), 1, bool),
     )
-    return with_lists(state, problem, program.spec)
 
 
 def with_lists(state: RelaxState, problem: Problem, spec: ListSpec) -> RelaxState:
     """The state with empty lists, to be built before the next step of what moves."""
-    b, n = problem.species.shape
-    slots = (b, n, spec.capacity)
-    empty = DeviceList(
-        np.zeros(slots, np.int32),  # type: ignore[arg-type]
-        np.zeros((*slots, 3), np.int32),  # type: ignore[arg-type]
-        np.zeros(slots, np.int32),  # type: ignore[arg-type]
-        np.zeros(slots, bool),  # type: ignore[arg-type]
-        np.zeros_like(problem.origin),  # type: ignore[arg-type]
-        np.array(problem.basis),  # type: ignore[arg-type]
+    stale: Any = np.asarray(state.status) == Status.MOVING
+    return state._replace(neighbors=_empty_lists(problem, spec), stale=stale)
+
+
+def _empty_lists(problem: Problem, spec: ListSpec) -> DeviceList:
+    dtype = np.dtype(problem.origin.dtype)
+    slots = (*problem.species.shape, spec.capacity)
+    return DeviceList(
+        senders=filled(slots, 0, np.int32),
+        shifts=filled((*slots, 3), 0, np.int32),
+        reverse=filled(slots, 0, np.int32),
+        occupied=filled(slots, 0, bool),
+        origin=filled(problem.origin.shape, 0.0, dtype),
+        basis=filled(problem.basis.shape, 0.0, dtype),
     )
-    stale = np.asarray(state.status) == Status.MOVING
-    return state._replace(neighbors=empty, stale=stale)  # type: ignore[arg-type]
 
 
 def take_rows(tree: Any, rows: Sequence[int]) -> Any:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["FIRE", "LBFGS", "OPTIMIZERS", "Optimizer"]
+__all__ = ["FIRE", "LBFGS", "OPTIMIZERS", "Optimizer", "filled", "limited"]
 
 
 class Optimizer(Protocol):
@@ -37,10 +37,10 @@ class Optimizer(Protocol):
 class FireMemory(NamedTuple):
     """Velocity (rows, 3), time step, mixing, and steps downhill in a row, -1 before the first."""
 
-    velocity: jax.Array | np.ndarray
-    time: jax.Array | np.ndarray
-    mixing: jax.Array | np.ndarray
-    downhill: jax.Array | np.ndarray
+    velocity: jax.Array
+    time: jax.Array
+    mixing: jax.Array
+    downhill: jax.Array
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class FIRE:
 
     def start(self, shape: tuple[int, int, int], dtype: Any) -> FireMemory:
         """Systems at rest."""
-        b = shape[0]
+        b = shape[:1]
         return FireMemory(
-            np.zeros(shape, dtype),
-            np.full(b, self.time, dtype),
-            np.full(b, self.mixing, dtype),
-            np.full(b, -1, np.int32),
+            filled(shape, 0.0, dtype),
+            filled(b, self.time, dtype),
+            filled(b, self.mixing, dtype),
+            filled(b, -1, np.int32),
         )
 
     def move(
@@ -113,14 +113,14 @@ class LbfgsMemory(NamedTuple):
     begun : () bool
     """
 
-    x: jax.Array | np.ndarray
-    forces: jax.Array | np.ndarray
-    s: jax.Array | np.ndarray
-    y: jax.Array | np.ndarray
-    weights: jax.Array | np.ndarray
-    softness: jax.Array | np.ndarray
-    trust: jax.Array | np.ndarray
-    begun: jax.Array | np.ndarray
+    x: jax.Array
+    forces: jax.Array
+    s: jax.Array
+    y: jax.Array
+    weights: jax.Array
+    softness: jax.Array
+    trust: jax.Array
+    begun: jax.Array
 
 
 @dataclass(frozen=True)
@@ -147,16 +147,16 @@ class LBFGS:
 
     def start(self, shape: tuple[int, int, int], dtype: Any) -> LbfgsMemory:
         """Systems of which nothing is known."""
-        b, history = shape[0], (shape[0], self.memory, *shape[1:])
+        b, history = shape[:1], (shape[0], self.memory, *shape[1:])
         return LbfgsMemory(
-            np.zeros(shape, dtype),
-            np.zeros(shape, dtype),
-            np.zeros(history, dtype),
-            np.zeros(history, dtype),
-            np.zeros((b, self.memory), dtype),
-            np.full(b, 1.0 / self.curvature_ev_per_angstrom2, dtype),
-            np.full(b, self.max_step_angstrom, dtype),
-            np.zeros(b, bool),
+            filled(shape, 0.0, dtype),
+            filled(shape, 0.0, dtype),
+            filled(history, 0.0, dtype),
+            filled(history, 0.0, dtype),
+            filled((b[0], self.memory), 0.0, dtype),
+            filled(b, 1.0 / self.curvature_ev_per_angstrom2, dtype),
+            filled(b, self.max_step_angstrom, dtype),
+            filled(b, False, bool),
         )
 
     def move(
@@ -183,7 +183,7 @@ def _learn(memory: LbfgsMemory, s: jax.Array, y: jax.Array) -> LbfgsMemory:
     useful = memory.begun & (product > 1e-3 * jnp.sqrt(jnp.sum(s * s) * square))
     safe = jnp.where(useful, product, 1.0)
 
-    def append(rows: jax.Array | np.ndarray, row: jax.Array) -> jax.Array:
+    def append(rows: jax.Array, row: jax.Array) -> jax.Array:
         return jnp.where(useful, jnp.concatenate([rows[1:], row[None]]), rows)
 
     return memory._replace(
@@ -209,6 +209,11 @@ def _newton_step(known: LbfgsMemory) -> jax.Array:
 
     q, alphas = jax.lax.scan(backward, jnp.asarray(known.forces), history, reverse=True)
     return jax.lax.scan(forward, q * known.softness, (history, alphas))[0]
+
+
+def filled(shape: tuple[int, ...], value: float, dtype: Any) -> Any:
+    """A NumPy array of one value, which stands for one on the device until a program takes it."""
+    return np.full(shape, value, dtype)
 
 
 def limited(step: jax.Array, longest: jax.Array | float) -> jax.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -124,5 +125,7 @@ def read_results(paths: Sequence[Path]) -> dict[int, Relaxed]:
 
 
 def _result_from(arrays: dict[str, np.ndarray]) -> Relaxed:
-    plain = {name: array.item() for name, array in arrays.items() if array.ndim == 0}
-    return Relaxed(**({"stress": None} | arrays | plain))
+    values: dict[str, Any] = {"stress": None}
+    for name, array in arrays.items():
+        values[name] = array if array.ndim else array.item()
+    return Relaxed(**values)

@@ -1,3 +1,5 @@
+import functools
+
 import ase.build
 import jax
 import numpy as np
@@ -5,6 +7,7 @@ import pytest
 from ase.constraints import FixAtoms, FixCartesian, FixedLine
 
 import zn_pipeline as zn
+from nodes.atoms import structure_of
 from nodes.numerics.potentials import Bessel, EnergyModel, GaussianMoments, ModelConfig, Readout
 from nodes.numerics.relax import Relaxation
 from nodes.relaxation.jax_relax import JaxRelax
@@ -23,18 +26,29 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@functools.cache
+def random_model():
+    """A model with random weights that pulls with 0.5 eV/Angstrom."""
+    config = ModelConfig(
+        elements=(29,), cutoff_angstrom=4.0, readout=Readout(hidden=(4,)), n_members=2,
+        representation=GaussianMoments(n_radial=2, n_contractions=2, basis=Bessel(n_basis=4)),
+    )  # fmt: skip
+    model = EnergyModel(config)
+    params = jax.device_get(model.init(jax.random.key(0)))
+    params["constants"]["reference"] = np.array([-3.5])
+    atoms = ase.build.bulk("Cu", cubic=True)
+    atoms.rattle(0.05, seed=0)
+    forces = model.predict(params, model.graph(structure_of(atoms))).forces
+    scale = 0.5 / np.linalg.norm(forces, axis=1).max()
+    params["weights"]["scale"] = np.float32(scale) * params["weights"]["scale"]
+    return model, params
+
+
 class RandomModel:
-    """A small model with random weights: it has minima somewhere."""
+    """A small model: it has minima somewhere."""
 
     def energy_model(self):
-        config = ModelConfig(
-            elements=(29,), cutoff_angstrom=4.0, readout=Readout(hidden=(4,)), n_members=2,
-            representation=GaussianMoments(n_radial=2, n_contractions=2, basis=Bessel(n_basis=4)),
-        )  # fmt: skip
-        model = EnergyModel(config)
-        params = jax.device_get(model.init(jax.random.key(0)))
-        params["constants"]["reference"] = np.array([-3.5])
-        return model, params
+        return random_model()
 
 
 class BrokenModel(RandomModel):
@@ -42,8 +56,8 @@ class BrokenModel(RandomModel):
 
     def energy_model(self):
         model, params = super().energy_model()
-        params["weights"]["scale"] = np.nan * params["weights"]["scale"]
-        return model, params
+        weights = params["weights"]
+        return model, {**params, "weights": {**weights, "scale": np.nan * weights["scale"]}}
 
 
 @pytest.fixture
@@ -80,8 +94,6 @@ def test_frames_are_in_order_with_results_and_constraints(structures):
         assert frame.get_stress().shape == (6,)
         assert start.calc is None
         np.testing.assert_array_equal(frame.cell.array, start.cell.array)
-    from nodes.atoms import structure_of
-
     found = model.predict(params, model.graph(structure_of(node.frames[0])))
     assert node.frames[0].get_potential_energy() == pytest.approx(found.energy, abs=1e-4)
     moved = node.frames[1].positions - structures[1].positions

@@ -34,7 +34,10 @@ class Silent:
 
 @dataclass(frozen=True)
 class Morse:
-    """L. A. Girifalco and V. G. Weizer, Phys. Rev. 114, 687 (1959), cut off smoothly; NaN below 1 Angstrom."""
+    """L. A. Girifalco and V. G. Weizer, Phys. Rev. 114, 687 (1959), cut off smoothly.
+
+    NaN below 1 Angstrom.
+    """
 
     name: ClassVar[str] = "morse"
     cutoff: float = 4.2
