@@ -22,8 +22,8 @@ from ase.calculators.emt import EMT
 
 TRAIN = """\
 n_epochs: 20
-data: {directory: models, experiment: copper, data_path: data.xyz, n_train: 24, n_valid: 8,
-       batch_size: 8}
+data: {directory: models, experiment: copper, data_path: data.xyz, batch_size: 8,
+       n_train: 24, n_valid: 8}
 model:
   name: gmnn
   nn: [16, 16]
@@ -34,7 +34,6 @@ loss:
   - {name: energy, loss_type: crps}
   - {name: forces, loss_type: crps, weight: 4.0}
 optimizer: {nn_lr: 0.01, emb_lr: 0.01}
-progress_bar: {disable_epoch_pbar: true}
 """
 
 MD = """\
@@ -51,10 +50,10 @@ def znp(*arguments: str) -> None:
 
 
 def main() -> None:
-    rng, frames = np.random.default_rng(0), []
-    for _ in range(40):
+    frames = []
+    for seed in range(40):
         frame = bulk("Cu", cubic=True) * (2, 1, 1)
-        frame.positions += rng.normal(scale=0.1, size=frame.positions.shape)
+        frame.rattle(0.1, seed=seed)
         frame.calc = EMT()
         frame.get_forces()
         frames.append(frame)

@@ -59,6 +59,8 @@ class JaxMD(zn.Node):
     checks : when to stop, see ``nodes.numerics.md.checks``; also NotFinite, MaxTemperature,
         MinDistance and EnergyJump of ``nodes``. The frame that made it stop is the last one
     constraints : what may not move in any structure, see ``nodes.numerics.md.constraints``
+    biases : what is added to the potential, see ``nodes.numerics.biases``: UncertaintyBias,
+        GaussianAcceleration, SphericalWall, Calibration; frames have energies and forces with them
     temperature_schedule, pressure_schedule : one of ``nodes.numerics.md.schedules`` instead of
         `temperature_k`, `pressure_gpa`
     index : which of `structures` to start from; negative counts from the end. None starts from all
@@ -115,6 +117,7 @@ class JaxMD(zn.Node):
     integrator: Any = zn.deps(None)
     checks: list[Any] = zn.deps(default_factory=list)
     constraints: list[Any] = zn.deps(default_factory=list)
+    biases: list[Any] = zn.deps(default_factory=list)
     temperature_schedule: Any = zn.deps(None)
     pressure_schedule: Any = zn.deps(None)
     index: int | None = zn.params(0)
@@ -275,6 +278,7 @@ class JaxMD(zn.Node):
             pressure_gpa=pressure,
             checks=tuple(check for given in self.checks for check in _on_device(given)),
             constraints=tuple(self.constraints),
+            biases=tuple(self.biases),
             **{name: getattr(self, name) for name in _SETTINGS},
         )
 

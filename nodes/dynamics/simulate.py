@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from nodes.dynamics.trajectory_file import TrajectoryFile
 from nodes.schema.reading import write_config
 
 if TYPE_CHECKING:
+    from nodes.numerics.biases import Bias
     from nodes.numerics.md import MDSettings
     from nodes.numerics.potentials import EnergyModel, Params
 
@@ -76,12 +77,13 @@ def simulate(model: "EnergyModel", params: "Params", config: MdConfig) -> Simula
     checkpoint = trajectory.with_suffix(".checkpoint")
     if not config.restart:
         shutil.rmtree(checkpoint, ignore_errors=True)
-    settings, atoms = lower_md(config), start_structure(config)
+    settings = replace(lower_md(config), biases=biased(model, config))
+    atoms = start_structure(config)
     velocities = atoms.get_velocities() if config.load_momenta else None
     masses = atoms.get_masses() if atoms.has("masses") else None
     trajectory.parent.mkdir(parents=True, exist_ok=True)
     simulation = Simulation(
-        biased(model, config),
+        model,
         params,
         [Start(structure_of(atoms), velocities, masses)],
         settings,
@@ -136,18 +138,18 @@ def start_structure(config: MdConfig) -> Atoms:
     return atoms
 
 
-def biased(model: "EnergyModel", config: MdConfig) -> "EnergyModel":
-    """Return the model with the biases that a config asks for.
+def biased(model: "EnergyModel", config: MdConfig) -> "tuple[Bias, ...]":
+    """Return the biases that a config asks for.
 
     Raises
     ------
     ValueError
-        If there are any: the compiled loop knows no energies beside that of the model yet.
+        If the model cannot have them, or a number is out of range.
     """
-    if config.biases:
-        names = [bias.name for bias in config.biases]
-        raise ValueError(f"biases must be empty, the compiled loop has none, received {names}")
-    return model
+    from nodes.numerics.biases import SphericalWall, check_biases
+
+    walls = [SphericalWall(bias.radius, bias.spring_constant) for bias in config.biases]
+    return check_biases(walls, model.config.n_members)
 
 
 def _run(simulation: Any, file: TrajectoryFile, settings: "MDSettings", config: MdConfig) -> None:

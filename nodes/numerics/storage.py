@@ -63,9 +63,7 @@ def flatten(tree: Any) -> dict[str, np.ndarray]:
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 
 
-def unflatten(
-    template: Any, arrays: Mapping[str, np.ndarray], *, check_types: bool = True
-) -> Any:
+def unflatten(template: Any, arrays: Mapping[str, np.ndarray], *, check_types: bool = True) -> Any:
     """Put arrays from `flatten` back into the structure of ``template``.
 
     Raises

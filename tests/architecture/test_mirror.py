@@ -11,6 +11,12 @@ WITHOUT_TEST_FILE: dict[str, str] = {
     # "path of the module": "where its behaviour is tested instead"
     "nodes/interfaces.py": "Protocols only; the tests of each calculator check against them.",
     "nodes/numerics/biases/records.py": "What a bias offers; the tests of each bias.",
+    "nodes/numerics/biases/prediction.py": "Asked for in each test of biases/test_evaluation.py.",
+    "nodes/numerics/potentials/corrections/pairs.py": "Distances and edges; test_zbl.py.",
+    "nodes/numerics/relax/batch.py": "Parts of one loop; relax/test_relaxation.py runs it.",
+    "nodes/numerics/relax/block.py": "Parts of one loop; relax/test_relaxation.py runs it.",
+    "nodes/numerics/relax/result.py": "Parts of one loop; relax/test_relaxation.py runs it.",
+    "nodes/numerics/relax/state.py": "Parts of one loop; relax/test_relaxation.py runs it.",
     "nodes/numerics/potentials/corrections/records.py": "A protocol; tests of each correction.",
     "nodes/numerics/potentials/heads/records.py": "A protocol; tests/.../heads/test_property.py.",
     "nodes/numerics/potentials/representation.py": "A protocol; tests of each representation.",

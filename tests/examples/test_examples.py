@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("[0-9]*.py"))}
-SLOW = {"04_train_and_evaluate", "09_molecules_md_select_fit"}
+SLOW = {"04_train_and_evaluate", "09_molecules_md_select_fit", "12_train_from_yaml"}
 NAMES = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in EXAMPLES]
 
 

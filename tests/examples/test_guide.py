@@ -1,4 +1,4 @@
-"""All Python of the guide and of the page on items runs, and gives what `# ->` says."""
+"""All Python of the guide, and of the pages in PAGES, runs and gives what `# ->` says."""
 
 import re
 
@@ -9,8 +9,10 @@ def check(value, text, line):
     assert repr(value) == text, f"line {line}: {value!r} is not {text}"
 """
 
-PAGES = {"guide.md": 13, "items.md": 29}
+PAGES = {"guide.md": 13, "items.md": 29, "potentials.md": 2}
 """Pages, and how many values at least they state."""
+
+SLOW = {"potentials.md": pytest.mark.slow}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def _call(match: re.Match[str]) -> str:
     return f"{match[1]}check(({match[2]}), {match[3]!r}, {match[2]!r})"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [pytest.param(p, marks=SLOW.get(p, ())) for p in PAGES])
 def test_all_python_of_a_page_is_true(page, root, tmp_project, run_script):
     text = (root / "docs" / page).read_text()
     module, *blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)

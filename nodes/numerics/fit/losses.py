@@ -78,23 +78,25 @@ def _nll(data: Compared, delta: jax.Array | float) -> jax.Array:
 
 
 def _nll_3x3(data: Compared, delta: jax.Array | float) -> jax.Array:
-    """Negative log-likelihood of vectors with the covariance of the members plus 1e-5."""
-    error = data.value - data.reference
+    """Negative log-likelihood of vectors with the covariance of the members plus 1e-5.
+
+    By elimination, whose pivots cannot be less than 1e-5: a determinant would be rounding errors
+    where members differ along one line or plane only, as in dimers or with few members.
+    """
+    e = data.value - data.reference
     deviation = data.members - jnp.mean(data.members, axis=0)
-    covariance = jnp.einsum("m...i,m...j->...ij", deviation, deviation, precision="highest")
-    covariance = covariance / (data.members.shape[0] - 1) + _SMALLEST_VARIANCE * jnp.eye(3)
-    rows = [covariance[..., i, :] for i in range(3)]
-    # The columns of the adjugate; its product with the matrix is the determinant.
-    columns = [
-        jnp.cross(rows[1], rows[2]),
-        jnp.cross(rows[2], rows[0]),
-        jnp.cross(rows[0], rows[1]),
-    ]
-    smallest = _SMALLEST_VARIANCE**3
-    determinant = jnp.maximum(jnp.sum(rows[0] * columns[0], axis=-1), smallest)
-    projected = jnp.stack([jnp.sum(column * error, axis=-1) for column in columns], axis=-1)
-    distance = jnp.sum(projected * error, axis=-1) / determinant
-    return 0.5 * (distance + jnp.log(determinant))
+    c = jnp.einsum("m...i,m...j->...ij", deviation, deviation, precision="highest")
+    c = c / (data.members.shape[0] - 1)
+    least = _SMALLEST_VARIANCE
+    first = c[..., 0, 0] + least
+    a, b = c[..., 1, 0] / first, c[..., 2, 0] / first
+    second = jnp.maximum(c[..., 1, 1] + least - a * c[..., 1, 0], least)
+    d = (c[..., 2, 1] - b * c[..., 1, 0]) / second
+    third = jnp.maximum(c[..., 2, 2] + least - b * c[..., 2, 0] - d**2 * second, least)
+    y = e[..., 1] - a * e[..., 0]
+    z = e[..., 2] - b * e[..., 0] - d * y
+    distance = e[..., 0] ** 2 / first + y**2 / second + z**2 / third
+    return 0.5 * (distance + jnp.log(first) + jnp.log(second) + jnp.log(third))
 
 
 def _cosine_sim(data: Compared, delta: jax.Array | float) -> jax.Array:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nodes.numerics.biases import check_biases
 from nodes.numerics.elements import atomic_masses_amu
 from nodes.numerics.md.block import empty_frames, first_extra
 from nodes.numerics.md.constraints import Constraint, Freedom, freedom_of, without_drift
@@ -90,11 +91,13 @@ def assemble(
     Raises
     ------
     ValueError
-        If there is no start, one does not fit to the model, or periodic directions differ.
+        If there is no start, one does not fit to the model, periodic directions differ, or the
+        model or a changing cell cannot have a bias.
     """
     if not starts:
         raise ValueError("starts must hold at least one structure, received none")
     rules = settings.rules()
+    _check_biases(model, rules)
     completed = [_complete(start, settings, rules.integrator) for start in starts]
     starts, freedoms = tuple(start for start, _ in completed), [f for _, f in completed]
     n = max(len(start.structure) for start in starts)
@@ -143,6 +146,16 @@ def grow_lists(batch: Batch, state: MDState, needed: int) -> tuple[Batch, MDStat
     return batch.with_spec(spec), state._replace(neighbors=neighbors, stale=jnp.zeros((), bool))
 
 
+def _check_biases(model: EnergyModel, rules: Rules) -> None:
+    """A bias that depends on positions says nothing of the pressure: it needs a cell that stays."""
+    placed = [b for b in check_biases(rules.biases, model.config.n_members) if b.needs_positions]
+    if placed and rules.integrator.changes_cell:
+        raise ValueError(
+            f"{type(placed[0]).__name__} must not be combined with a changing cell, received "
+            f"{type(rules.integrator).__name__}; keep the cell"
+        )
+
+
 def _complete(start: Start, settings: MDSettings, integrator: Integrator) -> tuple[Start, Freedom]:
     """The start with all that is optional filled in, and what its constraints leave free."""
     n = len(start.structure)
@@ -153,7 +166,8 @@ def _complete(start: Start, settings: MDSettings, integrator: Integrator) -> tup
         raise ValueError(f"masses must be {n} positive numbers, received {masses}")
     constraints = (*settings.constraints, *start.constraints)
     structure = start.structure
-    freedom = freedom_of(constraints, structure.positions, masses, integrator)
+    isolated = not any(bias.needs_positions for bias in settings.biases)
+    freedom = freedom_of(constraints, structure.positions, masses, integrator, isolated=isolated)
     if np.isfinite(freedom.center).all() and freedom.mobile.all():
         center = masses @ structure.positions / masses.sum()
         positions = structure.positions + (freedom.center - center)
@@ -201,6 +215,8 @@ def _system(
 ) -> System:
     dtype = jnp.result_type(float)
     constants = {k: v for k, v in params["constants"].items() if k != "reference"}
+    if settings.biases:
+        constants["reference"] = jnp.asarray(params["constants"]["reference"], dtype)
     elements = model.config.elements
     starts, freedoms = zip(*completed, strict=True)
     species = [species_of(start.structure.numbers, elements) for start in starts]

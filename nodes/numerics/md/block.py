@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from nodes.numerics.biases import biased_evaluate
 from nodes.numerics.md.checks import Check, Moment
 from nodes.numerics.md.constraints import project
 from nodes.numerics.md.lists import (
@@ -129,7 +130,9 @@ def _advance(program: Program, system: System, state: MDState, still: Still, flo
     rules: Rules = put_numbers(program.rules, system.numbers)
     integrator, step = rules.integrator, flow.step + 1
     graph = _graph(program, system, state.neighbors, still, flow.pending)
-    result = program.model.evaluate(system.params, graph)
+    result = biased_evaluate(
+        program.model, rules.biases, system.params, graph, positions=flow.pending.positions
+    )
     arrived = _like(flow.pending._replace(forces=result.forces, virial=result.virial), flow.pending)
     before = _conditions(rules, system, jnp.maximum(flow.step, 0))
     now = _conditions(rules, system, step)
@@ -213,7 +216,7 @@ def _moments(
     if program.force_std != "never":
         force_std = jax.lax.cond(
             due | (program.force_std == "checked"),
-            lambda: _force_std(program, system, state).astype(scalars.dtype),
+            lambda: _force_std(program, system, rules, state).astype(scalars.dtype),
             lambda: scalars,
         )
     closest = scalars
@@ -239,11 +242,14 @@ def _moments(
     return frame, moment
 
 
-def _force_std(program: Program, system: System, state: MDState) -> jax.Array:
+def _force_std(program: Program, system: System, rules: Rules, state: MDState) -> jax.Array:
     """Largest uncertainty of an atom's force in each replica, shape (b,)."""
     still = _still(program, system, state)
     graph = _graph(program, system, state.neighbors, still, state.moving)
-    result = program.model.evaluate(system.params, graph, members=True)
+    result = biased_evaluate(
+        program.model, rules.biases, system.params, graph,
+        positions=state.moving.positions, members=True,
+    )  # fmt: skip
     assert result.member_forces is not None
     variance = jnp.var(result.member_forces, axis=0, ddof=1)
     return jnp.sqrt(jnp.max(jnp.sum(variance, axis=-1), axis=-1))

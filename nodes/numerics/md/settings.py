@@ -11,6 +11,7 @@ from nodes.numerics.md.schedules import Constant
 from nodes.numerics.md.state import Rules
 
 if TYPE_CHECKING:
+    from nodes.numerics.biases import Bias
     from nodes.numerics.md.constraints import Constraint
     from nodes.numerics.md.moving import Integrator
     from nodes.numerics.md.schedules import Schedule
@@ -56,6 +57,9 @@ class MDSettings:
         evaluation per frame; without it (and without a check that needs it) they cost nothing.
     constraints : tuple of Constraint
         What may not move, see `constraints`; the same for all replicas.
+    biases : tuple of Bias
+        What is added to the potential, see `biases`. Energies and forces of frames, and energies
+        that checks see, are with biases.
     wrap : bool
         Whether frames are wrapped into the cell; the run itself never is.
     skin_angstrom : float
@@ -86,6 +90,7 @@ class MDSettings:
     keep_before: int = 0
     force_std: bool = True
     constraints: tuple[Constraint, ...] = ()
+    biases: tuple[Bias, ...] = ()
     wrap: bool = False
     skin_angstrom: float = 0.5
     frames_per_block: int = 50
@@ -94,6 +99,7 @@ class MDSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "checks", tuple(self.checks))
         object.__setattr__(self, "constraints", tuple(self.constraints))
+        object.__setattr__(self, "biases", tuple(self.biases))
         if self.ensemble not in ("nve", "nvt"):
             raise ValueError(
                 f"ensemble must be 'nve' or 'nvt', received {self.ensemble!r}; "
@@ -107,7 +113,7 @@ class MDSettings:
         for check in self.checks:
             if not isinstance(check, Check):
                 raise ValueError(f"checks must be specs of md.checks, received {check!r}")
-        integrator, temperature, pressure, _ = self.rules()
+        integrator, temperature, pressure, *_ = self.rules()
         name = type(integrator).__name__
         if (pressure is not None) != integrator.changes_cell:
             needed = "be given" if integrator.changes_cell else "be None"
@@ -178,6 +184,7 @@ class MDSettings:
             _schedule(self.temperature_k),
             None if pressure is None else _schedule(pressure),
             self.all_checks,
+            self.biases,
         )
 
 

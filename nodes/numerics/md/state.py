@@ -38,6 +38,7 @@ class Rules(NamedTuple):
     temperature: Any
     pressure: Any
     checks: tuple[Any, ...]
+    biases: tuple[Any, ...]
 
 
 class Program(NamedTuple):
@@ -72,6 +73,7 @@ class System(NamedTuple):
     Attributes
     ----------
     params : Params
+        Reference energies only if there are biases, which may need them.
     numbers : tuple of ()
         Those of `Rules`.
     species : (b, n) int
@@ -139,7 +141,7 @@ class MDState(NamedTuple):
     pending : Moving
         On the way to the next step: new positions, whose forces are not known yet.
     energies : (b, n_members), eV
-        At ``step``.
+        At ``step``, biases included.
     neighbors : DeviceList
     memories : tuple of dict
         What the checks remember.

@@ -88,9 +88,7 @@ def run_block(program: Program, targets: Targets, problem: Problem, state: Relax
     return jax.lax.while_loop(unfinished, stretch_of_steps, Block(state, none, none))
 
 
-def _rebuild(
-    program: Program, problem: Problem, state: RelaxState
-) -> tuple[RelaxState, jax.Array]:
+def _rebuild(program: Program, problem: Problem, state: RelaxState) -> tuple[RelaxState, jax.Array]:
     """Build the lists that are stale, or say how many slots are missing."""
     there = place(problem, state.coordinates, changes_cell=program.changes_cell)
     neighbors, needed = rebuild_lists(
@@ -211,9 +209,7 @@ def _judge(
         error = jnp.max(jnp.abs(free_force(judged) / volume), axis=(1, 2))
         along = result.forces + jnp.matmul(result.forces, there.stretch, precision="highest")
         pull = along * problem.mobile
-    reached = Reached(
-        coordinates, result.energies, result.forces, result.virial, max_force, error
-    )
+    reached = Reached(coordinates, result.energies, result.forces, result.virial, max_force, error)
     return jnp.concatenate([pull, of_cell.astype(pull.dtype)], axis=1), reached
 
 

@@ -9,6 +9,7 @@ import zn_pipeline as zn
 from nodes import MaxTemperature, MinDistance, NotFinite
 from nodes.dynamics import jax_frames
 from nodes.dynamics.molecular_dynamics import JaxMD, UnstableDynamicsError
+from nodes.numerics.biases import SphericalWall
 from nodes.numerics.md.checks import MaxForceStd
 from nodes.numerics.md.moving import CellRescaling
 from nodes.numerics.potentials import (
@@ -125,12 +126,14 @@ def test_frames_before_an_explosion_can_be_kept(copper):
     assert all(np.isfinite(frame.positions).all() for frame in node.frames)
 
 
-def test_checks_constraints_and_knots(copper):
+@pytest.mark.slow
+def test_checks_constraints_biases_and_knots(copper):
     copper.set_constraint(FixAtoms([0, 3]))
     node = simulated(
         copper,
         temperature_k=[[0, 300.0], [40, 600.0]],
         checks=[NotFinite(), MinDistance(0.1), MaxTemperature(1.0), MaxForceStd(1e9)],
+        biases=[SphericalWall(2.0, 3.0)],
         check_every=5,
         keep_before=3,
     )
@@ -138,6 +141,10 @@ def test_checks_constraints_and_knots(copper):
     assert node.metrics["stop_text"].startswith("step 0: MaxTemperature: temperature of ")
     assert [frame.info["step"] for frame in node.frames] == [0]
     free = simulated(copper, temperature_k=[[0, 300.0], [40, 600.0]])
+    beyond = np.maximum(np.linalg.norm(copper.positions, axis=1) - 2.0, 0.0)
+    added = node.frames[0].get_potential_energy() - free.frames[0].get_potential_energy()
+    assert added == pytest.approx(1.5 * np.sum(beyond**2), rel=1e-4)
+    assert added > 1.0
     last = free.frames[-1]
     np.testing.assert_allclose(last.positions[[0, 3]], copper.positions[[0, 3]], atol=1e-5)
     assert np.abs(last.positions[1] - copper.positions[1]).max() > 1e-3
@@ -149,6 +156,7 @@ def test_checks_constraints_and_knots(copper):
     assert free.log["temperature_k"].iloc[-1] == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_all_structures_run_side_by_side_as_they_would_alone(copper):
     large = ase.build.bulk("Cu").repeat((2, 2, 3))
     node = JaxMD(
@@ -165,6 +173,7 @@ def test_all_structures_run_side_by_side_as_they_would_alone(copper):
     assert np.abs(node.frames[2].positions - node.frames[5].positions).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_cell_changes_under_pressure_and_frames_know_it(copper):
     copper.set_masses([20.0] * 8)
     node = simulated(
@@ -183,6 +192,7 @@ def test_the_cell_changes_under_pressure_and_frames_know_it(copper):
     np.testing.assert_allclose(node.log["total_energy_ev"], total)
 
 
+@pytest.mark.slow
 def test_frames_of_long_runs_stay_on_disk(copper, monkeypatch):
     monkeypatch.setattr(jax_frames, "_IN_MEMORY_ATOMS", 10)
     node = simulated(copper, frames_per_block=1)

@@ -13,6 +13,8 @@ from nodes.dynamics.simulate import simulate, start_structure
 from nodes.numerics.potentials import EnergyModel, GaussianMoments, ModelConfig, Readout
 from nodes.schema.reading import check_config
 
+WALL = {"name": "spherical_wall", "radius": 1.5, "spring_constant": 2.0}
+
 
 @pytest.fixture(scope="module")
 def potential():
@@ -39,6 +41,7 @@ def settings(tmp_path, **values):
         "duration": 40.0, "initial_structure": str(tmp_path / "start.xyz"), "n_inner": 20,
         "sampling_rate": 5, "sim_dir": str(tmp_path / "sim"), "checkpoint_interval": 1,
         "ensemble": {"name": "langevin", "dt": 0.5}, "disable_pbar": True,
+        "biases": [WALL],
     }  # fmt: skip
     return check_config(content | values, MdConfig)
 
@@ -47,6 +50,7 @@ class Killed(Exception):
     """Stands for a kill."""
 
 
+@pytest.mark.slow
 def test_a_simulation_that_was_killed_goes_on_and_gives_the_same_frames(
     potential, start, tmp_path, monkeypatch
 ):
@@ -98,7 +102,18 @@ def test_what_cannot_be_a_start_is_named(start, tmp_path):
         start_structure(settings(tmp_path, load_momenta=True))
 
 
-def test_biases_are_refused_rather_than_ignored(potential, start, tmp_path):
-    wall = {"name": "spherical_wall", "radius": 5.0, "spring_constant": 1.0}
-    with pytest.raises(ValueError, match=r"biases must be empty.*received \['spherical_wall'\]"):
-        simulate(*potential, settings(tmp_path, biases=[wall]))
+@pytest.mark.slow
+def test_a_wall_pulls_atoms_back(potential, start, tmp_path):
+    summary = simulate(*potential, settings(tmp_path, duration=2.5))
+    distances = np.linalg.norm(start.positions, axis=1, keepdims=True)
+    beyond = np.maximum(distances - 1.5, 0.0)
+    expected = -2.0 * beyond * start.positions / np.maximum(distances, 1.0)
+    assert np.abs(expected).max() > 1.0
+    # The model itself gives next to no forces.
+    frame = zn.Frames.from_file(summary.trajectory)[0]
+    np.testing.assert_allclose(frame.get_forces(), expected, atol=0.01)
+
+
+def test_a_wall_must_pull(potential, start, tmp_path):
+    with pytest.raises(ValueError, match=r"spring_constant\w* must be positive, received -1.0"):
+        simulate(*potential, settings(tmp_path, biases=[WALL | {"spring_constant": -1.0}]))

@@ -18,6 +18,8 @@ from nodes.numerics.biases import (
 from nodes.numerics.md.spec_numbers import put_numbers, take_numbers
 from nodes.numerics.potentials import EnergyModel, build_graphs
 
+pytestmark = pytest.mark.slow
+
 UNCERTAINTY = UncertaintyBias(height_ev=2.0, width_ev=0.3)
 ALL = (
     Calibration(energy_factor=1.5, forces_factor=0.5),

@@ -3,6 +3,8 @@ import pytest
 
 from nodes.numerics.biases import UncertaintyBias, predict_biased
 
+pytestmark = pytest.mark.slow
+
 HEIGHT, WIDTH = 2.0, 0.03
 
 

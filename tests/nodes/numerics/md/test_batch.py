@@ -6,14 +6,19 @@ import jax
 import numpy as np
 import pytest
 
+from nodes.numerics.biases import SphericalWall, UncertaintyBias
 from nodes.numerics.elements import atomic_masses_amu
 from nodes.numerics.md import MDSettings, Start, run_md, run_replicas
 from nodes.numerics.md import batch as batch_module
 from nodes.numerics.md.batch import assemble, grow_lists
 from nodes.numerics.md.checks import MaxTemperature
 from nodes.numerics.md.constraints import FixAtoms, FixCenterOfMass
+from nodes.numerics.md.moving import CellRescaling, VelocityVerlet
+from nodes.numerics.potentials import EnergyModel
 from nodes.numerics.structures import Structure
 from nodes.numerics.units import FS
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = MDSettings(
     timestep_fs=2.0, temperature_k=600.0, n_steps=20, sample_every=5, frames_per_block=7,
@@ -142,3 +147,43 @@ def test_random_velocities_have_the_temperature_of_the_start(model, params, crys
     masses = atomic_masses_amu(crystal.numbers)
     warm = np.mean(np.sum(velocities**2, axis=-1) @ masses) / (12 * 8.617333e-5)
     assert warm == pytest.approx(600.0, rel=4 * np.sqrt(2 / 600))
+
+
+def test_a_wall_exchanges_momentum_and_an_uncertainty_does_not(model, params, crystal):
+    def dof(*biases):
+        settings = dataclasses.replace(SETTINGS, integrator=VelocityVerlet(), biases=biases)
+        batch = assemble(model, params, [Start(crystal)], settings)
+        assert ("reference" in batch.system.params["constants"]) == bool(biases)
+        return batch.facts[0].dof
+
+    assert dof() == dof(UncertaintyBias(1.0, 0.1)) == 9
+    assert dof(UncertaintyBias(1.0, 0.1), SphericalWall(5.0, 1.0)) == 12
+
+
+def test_other_numbers_of_a_bias_need_no_other_program(model, params, crystal):
+    programs = {
+        assemble(
+            model, params, [Start(crystal)], dataclasses.replace(SETTINGS, biases=biases)
+        ).program
+        for biases in ((SphericalWall(5.0, 1.0),), (SphericalWall(6.0, 2.0, (1.0, 0.0, 0.0)),))
+    }
+    assert len(programs) == 1
+
+
+def test_biases_that_cannot_be_are_refused(model, params, crystal):
+    plain = EnergyModel(dataclasses.replace(model.config, n_members=1))
+    for used, change, message in (
+        (model, {"biases": (3,)}, "biases must be such as UncertaintyBias.*received 3"),
+        (plain, {"biases": (UncertaintyBias(1.0, 0.1),)}, "must have an ensemble"),
+        (
+            model,
+            {
+                "biases": (SphericalWall(5.0, 1.0),),
+                "integrator": CellRescaling(),
+                "pressure_gpa": 0.0,
+            },
+            "SphericalWall must not be combined with a changing cell, received CellRescaling",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            assemble(used, params, [Start(crystal)], dataclasses.replace(SETTINGS, **change))

@@ -17,6 +17,7 @@ def float64():
         yield
 
 
+@pytest.mark.slow
 def test_a_block_ends_when_its_buffer_is_full_and_goes_on_without_a_gap(
     model, params, crystal, checked
 ):

@@ -6,6 +6,13 @@ import jax
 import numpy as np
 import pytest
 
+from nodes.numerics.biases import (
+    Calibration,
+    GaussianAcceleration,
+    SphericalWall,
+    UncertaintyBias,
+    predict_biased,
+)
 from nodes.numerics.elements import atomic_masses_amu
 from nodes.numerics.md import MDSettings, Start, run_md, run_replicas
 from nodes.numerics.md.moving import CellRescaling, VelocityVerlet
@@ -25,6 +32,13 @@ def float64():
         yield
 
 
+@pytest.fixture
+def quick_compilation():
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 def test_nve_conserves_energy_to_second_order(model, params, crystal):
     drifts = []
     for timestep_fs in (1.0, 2.0):
@@ -40,6 +54,7 @@ def test_nve_conserves_energy_to_second_order(model, params, crystal):
     assert drifts[1] / drifts[0] == pytest.approx(4.0, rel=0.2)
 
 
+@pytest.mark.slow
 def test_skin_and_frames_per_block_change_nothing(model, params, crystal):
     hot = dataclasses.replace(NVE, temperature_k=3000.0)
     thin = run_md(model, params, crystal, dataclasses.replace(hot, skin_angstrom=0.05))
@@ -90,6 +105,7 @@ def test_one_of_two_replicas_may_fail(model, params):
     assert [len(result.steps) for result in both] == [4, 11]
 
 
+@pytest.mark.slow
 def test_pressure_and_its_schedule_act_and_lists_follow_the_cell(model, params, crystal, tmp_path):
     settings = dataclasses.replace(
         NVE,
@@ -141,3 +157,45 @@ def test_langevin_has_the_temperature_of_its_bath(model, params, crystal):
     error = 400.0 * np.sqrt(2 / (12 * len(sample)))
     assert abs(sample.mean() - 400.0) < 4 * error
     assert np.std(sample) == pytest.approx(400.0 * np.sqrt(2 / 12), rel=0.15)
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_a_wall_keeps_a_molecule_and_total_energy(model, params):
+    pair = Structure([29, 29], [[-1.3, 0, 0], [1.3, 0, 0]], np.zeros((3, 3)), False)
+    wall = SphericalWall(3.0, 2.0)
+    settings = dataclasses.replace(NVE, timestep_fs=1.0, n_steps=600, biases=[wall])
+    hot = np.array([[-0.15, 0.02, 0.0], [0.15, 0.0, 0.03]])
+    result = run_md(model, params, pair, settings, velocities=hot)
+    beyond = np.maximum(np.linalg.norm(result.positions, axis=-1) - 3.0, 0.0)
+    pushed = wall.spring_constant_ev_per_square_angstrom * np.sum(beyond**2, axis=-1) / 2
+    assert pushed.max() > 0.5
+    assert beyond.max() < 1.5
+    # Without the wall they would be far away.
+    assert np.abs(pair.positions + hot * 600 * FS).max() > 8.0
+    total = result.energies + result.kinetic_energies
+    np.testing.assert_allclose(result.conserved_energies, total, atol=1e-9)
+    assert np.ptp(total) < 0.01 * np.ptp(result.energies)
+    assert np.ptp(total - pushed) > 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_compilation")
+def test_frames_have_energies_forces_and_uncertainties_with_all_biases(model, params, crystal):
+    biases = (
+        SphericalWall(2.0, 0.3, (1.0, 0.0, 0.5)),
+        Calibration(2.0, 3.0),
+        UncertaintyBias(0.5, 0.02),
+        GaussianAcceleration(-13.0, 0.05),
+    )
+    settings = dataclasses.replace(
+        NVE, n_steps=20, sample_every=10, force_std=True, biases=biases
+    )  # fmt: skip
+    result = run_md(model, params, crystal, settings)
+    for row in range(3):
+        there = [dataclasses.replace(crystal, positions=result.positions[row])]
+        [afresh] = predict_biased(model, biases, params, there, members=True)
+        assert result.energies[row] == pytest.approx(afresh.energy, abs=1e-5)
+        np.testing.assert_allclose(result.forces[row], afresh.forces, atol=1e-5)
+        np.testing.assert_allclose(result.energy_std[row], afresh.energy_std, rtol=1e-4)
+        spread = np.linalg.norm(afresh.forces_std, axis=-1).max()
+        assert result.force_std_max[row] == pytest.approx(spread, rel=1e-4)

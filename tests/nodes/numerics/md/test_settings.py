@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from nodes.numerics.biases import SphericalWall
 from nodes.numerics.md import MDSettings
 from nodes.numerics.md.checks import MaxForceStd, MaxTemperature
 from nodes.numerics.md.moving import CellRescaling, Langevin, NoseHooverChain, VelocityVerlet
@@ -45,9 +46,11 @@ def test_rules_follow_from_names_and_numbers():
     given = MDSettings(
         integrator=CellRescaling(), pressure_gpa=1, temperature_k=Linear(100.0, 200.0, 50.0),
         checks=[MaxTemperature(1e3)], max_force_std_ev_per_angstrom=0.5,
+        biases=[SphericalWall(5.0, 1.0)],
     )  # fmt: skip
     rules = given.rules()
     assert (rules.integrator, rules.pressure) == (CellRescaling(), Constant(1.0))
     assert rules.checks == (MaxTemperature(1e3), MaxForceStd(0.5))
+    assert (plain.biases, rules.biases) == ((), (SphericalWall(5.0, 1.0),))
     assert given.start_temperature_k == 100.0
     assert dataclasses.replace(given, seed=3).rules() == rules

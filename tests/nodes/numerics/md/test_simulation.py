@@ -12,6 +12,8 @@ from nodes.numerics.md.block import run_block
 from nodes.numerics.md.checks import MaxForceStd
 from nodes.numerics.potentials import Precision
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def float64():

@@ -144,9 +144,9 @@ class Slopes:
             move, strain = rng.normal(size=(len(s), 3)), rng.normal(size=(3, 3))
             self.moves.append(move)
             self.strains.append(strain)
-            for t in (step, -step, 2 * step, -2 * step):
-                moved.append(replace(s, positions=s.positions + t * move))
-            for t in (step, -step, 2 * step, -2 * step):
+            steps = (step, -step, 2 * step, -2 * step)
+            moved += [replace(s, positions=s.positions + t * move) for t in steps]
+            for t in steps:
                 deform = np.eye(3) + t * strain.T
                 moved.append(replace(s, positions=s.positions @ deform, cell=s.cell @ deform))
         ends = np.reshape(energies_of(moved), (-1, 2, 4))

@@ -13,8 +13,9 @@ from nodes.numerics.structures import Structure
 from .conftest import CUTOFF, cells, model_of, params_of, predict_all, random_structure
 
 PRECISIONS = {"float64": (Precision.double(), 1e-9), "float32": (Precision(), 1e-5)}
-MODELS = [("moments", "all", "shallow"), ("messages twice", "all", "full")]
-"""Two that are compiled for tests of slopes anyway."""
+MODELS = [("moments", "all", "shallow"), ("few messages", "all", "shallow")]
+DEEP = ("messages twice", "all", "full")
+"""These three are compiled for tests of slopes anyway."""
 LARGE = {"n_atoms": 54, "width": 8, "slots": 40}
 """Room for supercells."""
 
@@ -75,14 +76,14 @@ def deviation(found, expected, order, turn):
     return max(np.abs(a - b).max() / max(1.0, np.abs(b).max()) for a, b in pairs)
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: m[0])
 @pytest.mark.parametrize(
-    ("precision", "count"),
+    ("model", "precision", "count"),
     [
-        ("float64", 5),
-        pytest.param("float64", 20, marks=pytest.mark.slow),
-        pytest.param("float32", 20, marks=pytest.mark.slow),
+        *((model, "float64", 5) for model in MODELS),
+        *(pytest.param(m, "float64", 20, marks=pytest.mark.slow) for m in (*MODELS, DEEP)),
+        *(pytest.param(m, "float32", 20, marks=pytest.mark.slow) for m in MODELS),
     ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else str(value),
 )
 def test_equivalent_structures_are_equal(model, precision, count):
     representation, corrections, ensemble = model
@@ -147,7 +148,8 @@ PAIRS = ((6, 6), (6, 29), (29, 29))
 
 
 @pytest.mark.parametrize(
-    "model", [*MODELS, pytest.param(("messages", "zbl", "shallow"), marks=pytest.mark.slow),
+    "model", [*MODELS, pytest.param(DEEP, marks=pytest.mark.slow),
+              pytest.param(("messages", "zbl", "shallow"), marks=pytest.mark.slow),
               pytest.param(("gaussian basis", "exponential", "full"), marks=pytest.mark.slow)],
     ids=lambda m: f"{m[0]}-{m[1]}",
 )  # fmt: skip

@@ -45,6 +45,7 @@ LOSSES = {
         Loss("charge", "nll"),
     ),
 }
+LOSSES["all"] = tuple(dict.fromkeys(LOSSES["mean"] + LOSSES.pop("members")))
 
 
 def labelled():
@@ -61,35 +62,32 @@ def labelled():
             properties={"dipole": rng.normal(size=3), "charge": rng.normal(size=n)},
         )
 
-    kinds = [("bulk", 4), ("slab", 3), ("molecule", 2)]
+    kinds = [("bulk", 4), ("slab", 3), ("molecule", 4)]
     made = [label(random_structure(kind, 5, n)) for kind, n in kinds]
     return [*made, replace(label(ATOM), forces=None)]
 
 
 def drawn(part, rng):
     """A random direction, each array as long as its weights."""
-    return jax.tree.map(
-        lambda w: rng.normal(size=w.shape) * max(0.1, np.sqrt(np.mean(w**2))), part
-    )
+    return jax.tree.map(lambda w: rng.normal(size=w.shape) * max(0.1, np.sqrt(np.mean(w**2))), part)
 
 
 @pytest.mark.parametrize(
     ("representation", "ensemble", "terms"),
     [
-        ("moments", "shallow", "mean"),
-        pytest.param("moments", "shallow", "members", marks=pytest.mark.slow),
-        pytest.param("messages twice", "shallow", "mean", marks=pytest.mark.slow),
-        pytest.param("messages twice", "shallow", "members", marks=pytest.mark.slow),
-        pytest.param("gaussian basis", "full", "members", marks=pytest.mark.slow),
+        ("gaussian basis", "shallow", "mean"),
+        pytest.param("moments", "shallow", "mean", marks=pytest.mark.slow),
+        pytest.param("few messages", "shallow", "all", marks=pytest.mark.slow),
+        pytest.param("gaussian basis", "full", "all", marks=pytest.mark.slow),
     ],
 )
 def test_the_gradient_of_every_loss_is_its_slope(representation, ensemble, terms):
     """Along a random direction in each part of the weights, for each term by itself."""
-    heads = HEADS[:1] if terms == "mean" else HEADS[1:]
+    heads = HEADS[:1] if terms == "mean" else HEADS
     model = model_of(representation, "all", 4, ensemble=ensemble, heads=heads)
     params, losses = params_of(model), LOSSES[terms]
     config = FitConfig(losses=losses)
-    step, rng, worst = 1e-4, np.random.default_rng(9), {}
+    step, rng, worst = 5e-5, np.random.default_rng(9), {}
     with model.scope():
         weights = jax.tree.map(np.asarray, params["weights"])
         constants = {k: v for k, v in params["constants"].items() if k != "reference"}
@@ -144,16 +142,13 @@ def test_the_labels_are_slopes_of_each_other():
     assert slopes.virial_errors([virial, np.eye(3), np.eye(3)])[0] < 1e-7
 
 
-@pytest.mark.parametrize(
-    "representation",
-    ["gaussian basis", pytest.param("messages twice", marks=pytest.mark.slow)],
-)
-def test_a_mixed_data_set_trains_and_predicts(representation):
+@pytest.mark.slow
+def test_a_mixed_data_set_trains_and_predicts():
     kinds = [("molecule", 3), ("slab", 4), ("wire", 2), ("bulk", 1), ("bulk", 5)]
     made = [morse(random_structure(kind, seed, n)) for kind, n in kinds for seed in (1, 2)]
     made.append(morse(ATOM))
     losses = (Loss("energy", "crps"), Loss("forces", "huber"), Loss("stress", weight=0.01))
-    model = model_of(representation)
+    model = model_of("gaussian basis")
     config = FitConfig(
         n_epochs=30, batch_size=4, max_shapes=1, losses=losses, ema=0.0,
         optimizer=Optimizer(learning_rate=1e-2),
@@ -161,7 +156,7 @@ def test_a_mixed_data_set_trains_and_predicts(representation):
     result = fit(model, made, [], config)
     history = [metrics.train_loss for metrics in result.history]
     assert np.isfinite(history).all()
-    assert history[-1] < 0.6 * history[0]
+    assert history[-1] < 0.8 * history[0]
     found = []
 
     def energies_of(moved):

@@ -75,7 +75,7 @@ def build(model, structure):
     return jax.tree.map(lambda leaf: leaf[0], graphs)
 
 
-@pytest.mark.parametrize("zbl", [False, True], ids=["plain", "zbl"])
+@pytest.mark.parametrize("zbl", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("name", CELLS)
 def test_forces_are_minus_the_gradient(params, name, zbl):
     model = EnergyModel(dataclasses.replace(CONFIG, corrections=(Zbl(),) * zbl))
@@ -92,7 +92,7 @@ def test_forces_are_minus_the_gradient(params, name, zbl):
         assert forces[atom, axis] == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.parametrize("zbl", [False, True], ids=["plain", "zbl"])
+@pytest.mark.parametrize("zbl", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_stress_is_the_derivative_by_strain(params, zbl):
     model = EnergyModel(dataclasses.replace(CONFIG, corrections=(Zbl(),) * zbl))
     structure, h = make(), 1e-5

@@ -11,6 +11,8 @@ from nodes.numerics.potentials import EnergyModel
 from nodes.numerics.relax import Relaxation, RelaxSettings, RelaxStart, relax_many, relaxation
 from nodes.numerics.structures import Structure
 
+pytestmark = pytest.mark.slow
+
 FIXED, SMALL, BROKEN = 1, 2, 3
 
 
@@ -99,9 +101,7 @@ def test_what_does_not_converge_is_flagged(exact, starts, settings):
         np.testing.assert_array_equal(result.positions, start.structure.positions)
 
 
-def test_a_relaxation_that_was_killed_goes_on_bit_by_bit(
-    exact, starts, settings, tmp_path
-):
+def test_a_relaxation_that_was_killed_goes_on_bit_by_bit(exact, starts, settings, tmp_path):
     settings = dataclasses.replace(settings, steps_per_block=4)
     expected = relax_many(*exact, starts, settings)
     whole = Relaxation(*exact, starts, settings, directory=tmp_path)

@@ -34,6 +34,7 @@ def test_fifty_frames_have_the_energies_and_forces_of_apax(data, frames, expecte
     assert_same(predictions, expected("bessel"), frames)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["single", "gaussian", "exponential", "equivariant"])
 def test_every_kind_of_model_predicts_what_apax_does(name, data, frames, expected):
     reference = expected(name)
@@ -42,6 +43,7 @@ def test_every_kind_of_model_predicts_what_apax_does(name, data, frames, expecte
     assert_same(predictions, reference, chosen)
 
 
+@pytest.mark.slow
 def test_corrections_add_what_they_add_in_apax(data, frames, expected):
     reference = expected("corrected")
     chosen = frames[: len(reference["energy"])]
@@ -69,6 +71,7 @@ def test_a_shallow_ensemble_has_the_spread_and_stress_of_apax(data, frames, expe
     np.testing.assert_allclose(predictions[0].stress, reference["stress"][0], atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["full", "pair"])
 def test_a_full_ensemble_has_the_mean_and_spread_of_apax(name, data, frames, expected):
     reference = expected(name)
@@ -83,6 +86,7 @@ def test_a_full_ensemble_has_the_mean_and_spread_of_apax(name, data, frames, exp
     np.testing.assert_allclose(spread, reference["energy_uncertainty"].reshape(-1), rtol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bessel"])
 def test_a_cluster_is_not_periodic(name, data, expected, cluster):
     reference = {key.removeprefix("cluster_"): value for key, value in expected(name).items()}
@@ -93,6 +97,7 @@ def test_a_cluster_is_not_periodic(name, data, expected, cluster):
     np.testing.assert_allclose(predictions[0].forces, expected(name)["cluster_forces"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_property_heads_predict_what_they_do_in_apax(data, frames, expected):
     reference = expected("heads")
     chosen = frames[: len(reference["energy"])]

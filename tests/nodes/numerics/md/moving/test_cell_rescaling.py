@@ -26,6 +26,8 @@ from .reference_systems import (
     thermal_velocities,
 )
 
+pytestmark = pytest.mark.slow
+
 N_REPLICAS = 500
 MASSES = np.array([10.0, 10.0, 20.0, 20.0, 5.0, 30.0, 10.0, 10.0])
 M = 4

@@ -24,6 +24,8 @@ from .reference_systems import (
     thermal_velocities,
 )
 
+pytestmark = pytest.mark.slow
+
 MASSES = np.array([4.0, 12.0, 12.0, 40.0])
 MODES = [pytest.param("isotropic", marks=pytest.mark.slow), "full"]
 

@@ -19,6 +19,8 @@ from nodes.numerics.potentials import (
 from nodes.numerics.potentials.representation import Edges
 from nodes.numerics.structures import Structure
 
+pytestmark = pytest.mark.slow
+
 ELEMENTS = (1, 8)
 REPULSION = ExponentialRepulsion(r_max_angstrom=2.0)
 

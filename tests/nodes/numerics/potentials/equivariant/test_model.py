@@ -13,6 +13,8 @@ from nodes.numerics.potentials.equivariant import EquivariantMessages
 from nodes.numerics.potentials.radial import Bessel
 from nodes.numerics.potentials.representation import Edges, Representation
 
+pytestmark = pytest.mark.slow
+
 CUTOFF, SLOTS = 3.0, 32
 TRICLINIC = np.array([[2.6, 0.0, 0.0], [0.8, 2.7, 0.0], [-0.5, 0.6, 3.1]])
 CELLS = {
