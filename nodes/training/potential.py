@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _FIT_SETTINGS = (
     "n_epochs", "batch_size", "ema", "ema_start_epoch", "patience", "min_delta", "max_shapes",
+    "normalise_features",
     "seed",
 )  # fmt: skip
 
@@ -81,6 +82,8 @@ class TrainPotential(TrainedModel, zn.Node):
     ema_start_epoch : epochs before the average begins
     patience : stop after so many epochs without a better validation loss; None never
     min_delta : by how much the loss must be lower to be better
+    normalise_features : bring features to zero mean and unit variance; faster for small sets,
+        slower for large ones of a condensed phase
     max_shapes : structures of different sizes are padded to so many shapes; each is compiled
     calibrate : scale the spread of the ensemble to the force errors on `valid_frames`
     seed : of the initial weights and of the order of structures
@@ -132,6 +135,7 @@ class TrainPotential(TrainedModel, zn.Node):
     ema_start_epoch: int = zn.params(0)
     patience: int | None = zn.params(None)
     min_delta: float = zn.params(0.0)
+    normalise_features: bool = zn.params(True)
     max_shapes: int = zn.params(3)
     calibrate: bool = zn.params(False)
     seed: int = zn.params(0)

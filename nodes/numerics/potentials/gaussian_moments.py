@@ -63,7 +63,7 @@ class GaussianMoments:
     n_contractions: int = 8
     basis: Bessel | Gaussian = Bessel()  # noqa: RUF009 - frozen
     contraction: bool = True
-    coefficients: Literal["normal", "uniform"] = "uniform"
+    coefficients: Literal["normal", "uniform"] = "normal"
     direction_offset_angstrom: float = 0.0
 
     def __post_init__(self) -> None:

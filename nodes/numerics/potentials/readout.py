@@ -48,7 +48,7 @@ class Readout:
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "scaled_silu"
     ntk: bool = False
-    weight_init: Literal["normal", "lecun"] = "lecun"
+    weight_init: Literal["normal", "lecun"] = "normal"
     bias_init: Literal["zeros", "normal"] = "zeros"
 
     def __post_init__(self) -> None:

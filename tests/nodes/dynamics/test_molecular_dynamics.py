@@ -100,6 +100,7 @@ def test_the_seed_decides_the_trajectory(copper):
     assert np.abs(first.frames[-1].positions - other.frames[-1].positions).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_dynamics_go_on_with_the_velocities_of_the_last_frame(copper):
     settings = {"ensemble": "nve", "timestep_fs": 1.0}
     whole = simulated(copper, n_steps=40, **settings)
@@ -200,6 +201,7 @@ def test_frames_of_long_runs_stay_on_disk(copper, monkeypatch):
     assert [frame.info["step"] for frame in node.frames] == [0, 10, 20, 30, 40]
 
 
+@pytest.mark.slow
 def test_a_killed_node_goes_on_with_the_same_frames(copper, monkeypatch):
     whole = simulated(copper, frames_per_block=1)
     node = JaxMD(

@@ -127,6 +127,7 @@ def test_the_neighbour_list_is_kept_until_an_atom_has_moved_too_far(directory, s
     assert kept.graphs.n_builds == built + 2
 
 
+@pytest.mark.slow
 def test_a_batch_is_the_same_as_one_by_one(directory):
     calculator = PotentialCalculator(directory, biases=[SphericalWall(2.0, 0.5)])
     dimer = ase.Atoms("CuO", positions=[[0, 0, 0], [0, 2.5, 1.8]])

@@ -3,6 +3,8 @@ import pytest
 
 from nodes.numerics.biases import GaussianAcceleration, predict_biased
 
+pytestmark = pytest.mark.slow
+
 
 def test_energies_below_the_target_are_lifted(ensemble, crystal):
     model, params = ensemble

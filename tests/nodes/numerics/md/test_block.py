@@ -37,6 +37,7 @@ def test_a_block_ends_when_its_buffer_is_full_and_goes_on_without_a_gap(
     np.testing.assert_array_equal(np.sort(third.state.recent.step[:, 0]), [24, 26, 28, 30])
 
 
+@pytest.mark.slow
 def test_an_overflow_leaves_the_pending_step_untouched(model, params, crystal, checked):
     batch = assemble(model, params, [Start(crystal)], checked)
     small = batch.program._replace(spec=dataclasses.replace(batch.program.spec, capacity=4))

@@ -5,6 +5,8 @@ import pytest
 from nodes.numerics.md.lists import each_replica, graph_of, lists_are_stale, rebuild_lists, still_of
 from nodes.numerics.neighbors import ListSpec, neighbor_edges
 
+pytestmark = pytest.mark.slow
+
 CELLS = np.stack([4.0 * np.eye(3), 5.0 * np.eye(3)])
 SPEC = ListSpec(3.0, 0.5, 60, (True, True, True), (2, 2, 2))
 PRESENT = jnp.array([[True] * 4, [True, True, True, False]])

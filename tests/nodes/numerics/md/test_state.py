@@ -7,7 +7,7 @@ SPEC = ListSpec(3.0, 0.5, 8, (True, True, True), (1, 1, 1))
 
 
 def program(model, friction, frames_per_block=5):
-    rules, _ = take_numbers(Rules(Langevin(friction), None, None, ()))
+    rules, _ = take_numbers(Rules(Langevin(friction), None, None, (), ()))
     return Program(model, SPEC, rules, frames_per_block, 0, "never", holds_center=False)
 
 

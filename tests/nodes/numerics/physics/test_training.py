@@ -75,7 +75,7 @@ def drawn(part, rng):
 @pytest.mark.parametrize(
     ("representation", "ensemble", "terms"),
     [
-        ("gaussian basis", "shallow", "mean"),
+        pytest.param("gaussian basis", "shallow", "mean", marks=pytest.mark.slow),
         pytest.param("moments", "shallow", "mean", marks=pytest.mark.slow),
         pytest.param("few messages", "shallow", "all", marks=pytest.mark.slow),
         pytest.param("gaussian basis", "full", "all", marks=pytest.mark.slow),

@@ -33,7 +33,7 @@ def test_it_is_a_representation():
     "change",
     [
         {"basis": Gaussian(4)},
-        {"coefficients": "normal"},
+        {"coefficients": "uniform"},
         {"direction_offset_angstrom": 0.1},
         {"n_radial": 4, "contraction": False},
     ],

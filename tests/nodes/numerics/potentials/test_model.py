@@ -216,6 +216,7 @@ def test_one_member_has_no_uncertainty():
     assert not prediction.forces_std.any()
 
 
+@pytest.mark.slow
 def test_reference_energies_are_added_in_float64(model):
     with jax.enable_x64(False):
         params = model.init(jax.random.key(0))

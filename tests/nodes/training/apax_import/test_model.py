@@ -120,6 +120,7 @@ def test_property_heads_of_a_full_ensemble_are_refused_by_name(data):
         load_apax_model([data / "heads", data / "heads"])
 
 
+@pytest.mark.slow
 def test_elements_may_be_named(data, frames):
     copper = frames[0].copy()
     copper.symbols[:] = "Cu"

@@ -58,6 +58,7 @@ def test_elements_must_be_symbols(data, tmp_path, elements):
         node.run()
 
 
+@pytest.mark.slow
 def test_several_directories_are_an_ensemble(data, tmp_path):
     node = ImportApax(source=[data / "bessel", data / "member"], directory=tmp_path / "model")
     node.run()

@@ -19,6 +19,8 @@ from .reference_systems import (
     thermal_velocities,
 )
 
+pytestmark = pytest.mark.slow
+
 CELLS = np.broadcast_to(10.0 * np.eye(3), (3000, 3, 3))
 
 

@@ -21,6 +21,8 @@ from nodes.numerics.potentials.heads import Head
 from nodes.numerics.potentials.representation import Description
 from nodes.numerics.structures import Structure
 
+pytestmark = pytest.mark.slow
+
 HEADS = (
     PropertyHead("charges", hidden=(4,), bias_init="normal"),
     PropertyHead("gap", aggregation="mean", hidden=(4,), n_members=3, ntk=True),
