@@ -15,7 +15,7 @@ export DVC_NO_ANALYTICS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo examples test slow queues check format bench clean
+.PHONY: help venv demo examples test slow extensive queues check format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,11 +49,15 @@ examples: venv ## run every numbered example in a fresh project and check what i
 
 test: venv ## run the fast tests
 	@echo "==> Running the fast tests ..."
-	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow and not extensive" -n 2 --dist loadfile $(ARGS)
 
 slow: venv ## run the tests against real components and the long ones
 	@echo "==> Running the slow tests ..."
 	@$(BIN)/python -m pytest -m "slow and not (slurm or sge or ssh)" -n 2 $(ARGS)
+
+extensive: venv ## run every case of the tests that CI samples
+	@echo "==> Running the extensive tests ..."
+	@$(BIN)/python -m pytest -m extensive -n 2 $(ARGS)
 
 queues: venv ## run the tests on the queues that run here, see .ci/queues
 	@echo "==> Running the tests on queues ..."

@@ -12,7 +12,7 @@ def check(value, text, line):
 PAGES = {"guide.md": 13, "items.md": 29, "potentials.md": 2}
 """Pages, and how many values at least they state."""
 
-SLOW = {"potentials.md": pytest.mark.slow}
+MARKS = {"potentials.md": pytest.mark.extensive}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def _call(match: re.Match[str]) -> str:
     return f"{match[1]}check(({match[2]}), {match[3]!r}, {match[2]!r})"
 
 
-@pytest.mark.parametrize("page", [pytest.param(p, marks=SLOW.get(p, ())) for p in PAGES])
+@pytest.mark.parametrize("page", [pytest.param(p, marks=MARKS.get(p, ())) for p in PAGES])
 def test_all_python_of_a_page_is_true(page, root, tmp_project, run_script):
     text = (root / "docs" / page).read_text()
     module, *blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)

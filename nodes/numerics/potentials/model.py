@@ -176,7 +176,8 @@ class EnergyModel:
         if members:
             each = jnp.eye(n_members, dtype=energies.dtype)[:, None, :]
             each = jnp.broadcast_to(each, (n_members, *energies.shape))
-            member_forces = jax.vmap(lambda c: forces_of(pull_back(c)[0] + common, graph))(each)
+            # One member after the other: side by side their edges do not fit into the caches.
+            member_forces = jax.lax.map(lambda c: forces_of(pull_back(c)[0] + common, graph), each)
         return Evaluation(
             energies,
             forces_of(gradient, graph),

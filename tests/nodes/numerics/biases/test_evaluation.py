@@ -18,7 +18,7 @@ from nodes.numerics.biases import (
 from nodes.numerics.md.spec_numbers import put_numbers, take_numbers
 from nodes.numerics.potentials import EnergyModel, build_graphs
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extensive
 
 UNCERTAINTY = UncertaintyBias(height_ev=2.0, width_ev=0.3)
 ALL = (
@@ -46,7 +46,7 @@ def strained(structure, i, j, h):
 
 @pytest.mark.parametrize(
     "biases",
-    [pytest.param((UNCERTAINTY,), marks=pytest.mark.slow), ALL],
+    [pytest.param((UNCERTAINTY,), marks=pytest.mark.extensive), ALL],
     ids=["uncertainty", "all"],
 )
 def test_forces_are_minus_the_gradient_of_the_biased_energy(ensemble, molecule, biases):

@@ -68,7 +68,7 @@ def narrowest(structure):
 
 @pytest.mark.parametrize(
     ("representation", "corrections", "ensemble", "count"),
-    [(*m, 5) for m in FAST] + [pytest.param(*m, 20, marks=pytest.mark.slow) for m in MODELS],
+    [(*m, 5) for m in FAST] + [pytest.param(*m, 20, marks=pytest.mark.extensive) for m in MODELS],
 )
 def test_every_model(representation, corrections, ensemble, count):
     model = model_of(representation, corrections, ensemble=ensemble)
@@ -84,7 +84,7 @@ def test_every_model(representation, corrections, ensemble, count):
         np.testing.assert_allclose(prediction.stress, expected, rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_a_single_model_without_corrections():
     model = model_of("gaussian basis", n_members=1)
     slopes, found = slopes_of(model, 20), predict_all(model, params_of(model), cells())
@@ -92,7 +92,7 @@ def test_a_single_model_without_corrections():
     assert_right(slopes.virial_errors([p.virial for p in found]), "virial")
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize("representation", ON_ALL_PATHS)
 def test_one_by_one(representation):
     model = model_of(representation, "all")
@@ -130,7 +130,7 @@ def mixed_results(model):
     return found[: len(structures)], slopes
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize("representation", ON_ALL_PATHS)
 def test_batches_of_many_sizes(representation):
     found, slopes = mixed_results(model_of(representation, "all"))
@@ -142,7 +142,7 @@ def test_batches_of_many_sizes(representation):
     assert not found[-1].virial.any()
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize("representation", ON_ALL_PATHS)
 def test_what_training_sees(representation):
     """Evaluations of packed and padded data sets, of which a fit takes its loss."""
@@ -174,7 +174,7 @@ def atoms_of(structure):
     return ase.Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize("representation", ON_ALL_PATHS)
 def test_the_calculator(representation, tmp_path):
     """Also after atoms have moved by less than the skin of its neighbour list."""
@@ -221,7 +221,7 @@ MD = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize(
     ("representation", "kind", "settings"),
     [
@@ -268,7 +268,7 @@ BIASES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize(
     ("representation", "name"),
     [

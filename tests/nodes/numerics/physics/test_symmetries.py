@@ -80,8 +80,8 @@ def deviation(found, expected, order, turn):
     ("model", "precision", "count"),
     [
         *((model, "float64", 5) for model in MODELS),
-        *(pytest.param(m, "float64", 20, marks=pytest.mark.slow) for m in (*MODELS, DEEP)),
-        *(pytest.param(m, "float32", 20, marks=pytest.mark.slow) for m in MODELS),
+        *(pytest.param(m, "float64", 20, marks=pytest.mark.extensive) for m in (*MODELS, DEEP)),
+        *(pytest.param(m, "float32", 20, marks=pytest.mark.extensive) for m in MODELS),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else str(value),
 )
@@ -104,7 +104,7 @@ def test_equivalent_structures_are_equal(model, precision, count):
         assert largest < tolerance, name
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m[0])
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_cell_is_its_supercell(model, precision):
@@ -148,9 +148,9 @@ PAIRS = ((6, 6), (6, 29), (29, 29))
 
 
 @pytest.mark.parametrize(
-    "model", [*MODELS, pytest.param(DEEP, marks=pytest.mark.slow),
-              pytest.param(("messages", "zbl", "shallow"), marks=pytest.mark.slow),
-              pytest.param(("gaussian basis", "exponential", "full"), marks=pytest.mark.slow)],
+    "model", [*MODELS, pytest.param(DEEP, marks=pytest.mark.extensive),
+              pytest.param(("messages", "zbl", "shallow"), marks=pytest.mark.extensive),
+              pytest.param(("gaussian basis", "exponential", "full"), marks=pytest.mark.extensive)],
     ids=lambda m: f"{m[0]}-{m[1]}",
 )  # fmt: skip
 def test_energy_and_forces_are_continuous_where_something_ends(model):

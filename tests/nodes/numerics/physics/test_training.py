@@ -75,10 +75,10 @@ def drawn(part, rng):
 @pytest.mark.parametrize(
     ("representation", "ensemble", "terms"),
     [
-        pytest.param("gaussian basis", "shallow", "mean", marks=pytest.mark.slow),
-        pytest.param("moments", "shallow", "mean", marks=pytest.mark.slow),
-        pytest.param("few messages", "shallow", "all", marks=pytest.mark.slow),
-        pytest.param("gaussian basis", "full", "all", marks=pytest.mark.slow),
+        pytest.param("gaussian basis", "shallow", "mean", marks=pytest.mark.extensive),
+        pytest.param("moments", "shallow", "mean", marks=pytest.mark.extensive),
+        pytest.param("few messages", "shallow", "all", marks=pytest.mark.extensive),
+        pytest.param("gaussian basis", "full", "all", marks=pytest.mark.extensive),
     ],
 )
 def test_the_gradient_of_every_loss_is_its_slope(representation, ensemble, terms):
@@ -142,7 +142,7 @@ def test_the_labels_are_slopes_of_each_other():
     assert slopes.virial_errors([virial, np.eye(3), np.eye(3)])[0] < 1e-7
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_a_mixed_data_set_trains_and_predicts():
     kinds = [("molecule", 3), ("slab", 4), ("wire", 2), ("bulk", 1), ("bulk", 5)]
     made = [morse(random_structure(kind, seed, n)) for kind, n in kinds for seed in (1, 2)]

@@ -26,7 +26,7 @@ from .reference_systems import (
     thermal_velocities,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extensive
 
 N_REPLICAS = 500
 MASSES = np.array([10.0, 10.0, 20.0, 20.0, 5.0, 30.0, 10.0, 10.0])
@@ -49,7 +49,7 @@ def molecules(energy, integrator, pressure, *, cell=None, timestep_fs=2.0, seed=
     return around, start_many(energy, integrator, around, positions, velocities, cells)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize("mode", MODES)
 def test_volumes_of_an_ideal_gas_of_dimers_have_their_exact_distribution(mode):
     integrator = CellRescaling(
@@ -78,7 +78,7 @@ def test_volumes_of_an_ideal_gas_of_dimers_have_their_exact_distribution(mode):
         assert np.all(np.abs(parts.mean(0) + KT * np.eye(3)) < error)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_shapes_of_an_elastic_cell_have_their_exact_moments():
     volume, spread, diagonal, shear = elastic_moments(STIFFNESS, WIDTH, M, PRESSURE)
     integrator = CellRescaling(
@@ -104,7 +104,7 @@ def test_shapes_of_an_elastic_cell_have_their_exact_moments():
         )
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_a_sheared_cell_relaxes():
     integrator = CellRescaling(
         tau_fs=40.0, tau_pressure_fs=200.0, compressibility_per_gpa=6.24, mode="full"
@@ -121,7 +121,7 @@ def test_a_sheared_cell_relaxes():
     assert abs(shear[-1]) < 0.06
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_isotropic_and_anisotropic_cells_keep_what_they_promise():
     cell = np.array([[6.0, 0.0, 0.0], [-3.0, 5.2, 0.0], [0.5, 0.2, 9.0]])
     rng = np.random.default_rng(0)
@@ -141,7 +141,7 @@ def test_isotropic_and_anisotropic_cells_keep_what_they_promise():
     assert abs(ratios - 1)[[0, 2]].min() > 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize("tau_pressure_fs", [100.0, 400.0])
 def test_volume_relaxes_with_its_time_constant(tau_pressure_fs):
     n = 200
@@ -164,7 +164,7 @@ def test_volume_relaxes_with_its_time_constant(tau_pressure_fs):
     assert excess[-1] == pytest.approx(0.1 * np.exp(-1), abs=4 / np.sqrt(20 * n))
 
 
-@pytest.mark.parametrize("mode", [pytest.param("isotropic", marks=pytest.mark.slow), "full"])
+@pytest.mark.parametrize("mode", [pytest.param("isotropic", marks=pytest.mark.extensive), "full"])
 def test_energy_less_heat_and_work_is_conserved(mode):
     rng = np.random.default_rng(1)
     positions, velocities = 6 * rng.random((8, 3)), thermal_velocities(rng, MASSES)
@@ -181,7 +181,7 @@ def test_energy_less_heat_and_work_is_conserved(mode):
     assert spread[1] < 0.5 * spread[0]
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_a_pressure_tensor_stretches_along_its_axes():
     target = PRESSURE * np.eye(3) - 1e-3 * np.diag([1.0, 0.0, -1.0])
     integrator = CellRescaling(
@@ -194,7 +194,7 @@ def test_a_pressure_tensor_stretches_along_its_axes():
     assert y > z + 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_the_centre_of_mass_stays():
     integrator = CellRescaling(compressibility_per_gpa=5.0)
     around, moving = molecules(DIMERS, integrator, PRESSURE)

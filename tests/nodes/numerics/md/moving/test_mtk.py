@@ -24,10 +24,10 @@ from .reference_systems import (
     thermal_velocities,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extensive
 
 MASSES = np.array([4.0, 12.0, 12.0, 40.0])
-MODES = [pytest.param("isotropic", marks=pytest.mark.slow), "full"]
+MODES = [pytest.param("isotropic", marks=pytest.mark.extensive), "full"]
 
 
 def gas(integrator, timestep_fs=1.0):
@@ -91,7 +91,7 @@ def test_an_ideal_gas_moves_in_units_of_tau():
     assert np.ptp(growth[0]) > 0.005
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_shapes_of_an_elastic_cell_keep_their_exact_moments():
     """Start from equilibrium, found with noise: equations of motion must leave it as it is."""
     n, stiffness, width, m = 500, 3.0, 10.0, 4

@@ -83,7 +83,7 @@ def test_it_can_be_reversed():
     np.testing.assert_allclose(back.extra["heat"], 0.0, atol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_kinetic_energy_has_the_canonical_distribution():
     rng = np.random.default_rng(2)
     n = 64

@@ -84,8 +84,8 @@ def test_kinetic_energy():
     assert kinetic_energy(jnp.ones((2, 3)), jnp.array([[1.0], [3.0]])) == 6.0
 
 
-@pytest.mark.parametrize("sy_steps", [pytest.param(1, marks=pytest.mark.slow), 7])
-@pytest.mark.parametrize("kind", ["nvt", pytest.param("npt", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sy_steps", [pytest.param(1, marks=pytest.mark.extensive), 7])
+@pytest.mark.parametrize("kind", ["nvt", pytest.param("npt", marks=pytest.mark.extensive)])
 def test_trajectories_are_those_of_jax_md(kind, sy_steps):
     """200 steps; the numbers are written by write_jax_md_trajectories.py.
 

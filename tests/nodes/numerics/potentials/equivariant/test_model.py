@@ -13,7 +13,7 @@ from nodes.numerics.potentials.equivariant import EquivariantMessages
 from nodes.numerics.potentials.radial import Bessel
 from nodes.numerics.potentials.representation import Edges, Representation
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extensive
 
 CUTOFF, SLOTS = 3.0, 32
 TRICLINIC = np.array([[2.6, 0.0, 0.0], [0.8, 2.7, 0.0], [-0.5, 0.6, 3.1]])
@@ -183,7 +183,7 @@ def test_order_of_atoms_does_not_matter(n_iterations):
     np.testing.assert_allclose(after[1], before[1][order], atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize("n_iterations", ITERATIONS)
 def test_a_cell_equals_its_supercell(n_iterations):
     cell, pbc = CELLS["below the cutoff"]
