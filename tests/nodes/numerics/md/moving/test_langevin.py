@@ -47,7 +47,9 @@ def test_friction_acts_at_its_rate():
     np.testing.assert_allclose(moving.velocities, np.exp(-5.0 / PS * 100 * FS), rtol=1e-10)
 
 
-@pytest.mark.parametrize("friction_per_ps", [20.0, pytest.param(160.0, marks=pytest.mark.extensive)])
+@pytest.mark.parametrize(
+    "friction_per_ps", [20.0, pytest.param(160.0, marks=pytest.mark.extensive)]
+)
 def test_free_particles_diffuse_after_einstein(friction_per_ps):
     masses = np.full(N, 20.0)
     around = conditions(masses, timestep_fs=2.0, seed=2)
