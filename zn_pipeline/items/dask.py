@@ -7,6 +7,7 @@ its worker was lost or sent home, finds there what the first had finished.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import secrets
@@ -68,13 +69,15 @@ class DaskBackend:
             payload = client.scatter(payload, broadcast=True)
         size: ChunkSize | None = None
         futures: dict[Any, _Sent] = {}
+        let_go: list[str] = []
         try:
             while True:
                 threads = max(most, sum(client.nthreads().values()))
                 size = size or ChunkSize(self._batch, threads)
                 # Twice as many as there are threads: each finds its next chunk at hand.
                 while len(futures) < 2 * threads and (work := queue.take(size.next(len(queue)))):
-                    sent = _Sent(secrets.token_hex(8), tuple(entry.key for entry in work))
+                    keys = tuple(entry.key for entry in work)
+                    sent, let_go = _Sent(secrets.token_hex(8), keys, let_go), []
                     future = client.submit(
                         compute_chunk,
                         payload,
@@ -91,25 +94,44 @@ class DaskBackend:
                 for future in _finished(client, list(futures)):
                     sent = futures.pop(future)
                     result = _result(future, sent, size)
+                    # Else Dask would compute the chunk again if it lost the worker that has it.
+                    future.release()
                     yield result
                     if not isinstance(result, Lost):
                         told = {entry.origin for entry in result}
                         left = tuple(key for key in sent.keys if key not in told)
                         if left:
                             yield Lost(left, "infrastructure", "not in its report", blame=False)
-                    (store.folder / NOTES / sent.name).unlink(missing_ok=True)
+                    _remove_notes(store, sent.before)
+                    let_go.append(sent.name)
         finally:
-            for future in futures:
+            for future, sent in futures.items():
+                let_go.extend(sent.before)
                 with contextlib.suppress(Exception):
                     future.cancel()
+            _remove_notes(store, let_go)
 
 
+@dataclasses.dataclass(frozen=True)
 class _Sent:
-    """A chunk that is on its way."""
+    """A chunk that is on its way.
 
-    def __init__(self, name: str, keys: tuple[bytes, ...]) -> None:
-        self.name = name
-        self.keys = keys
+    Attributes
+    ----------
+    name : of its note
+    keys : of its items
+    before : chunks that were let go before this one was sent; when this one is done, the scheduler
+        knows so and never gives them to another worker, which would need their notes
+    """
+
+    name: str
+    keys: tuple[bytes, ...]
+    before: list[str]
+
+
+def _remove_notes(store: ItemStore, names: list[str]) -> None:
+    for name in names:
+        (store.folder / NOTES / name).unlink(missing_ok=True)
 
 
 def _pack(work: Work) -> Packed:

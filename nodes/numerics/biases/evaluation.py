@@ -9,14 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from nodes.numerics.biases.records import Bias, BiasedSystem
-from nodes.numerics.potentials.graph import Graph
-from nodes.numerics.potentials.model import (
-    EnergyModel,
-    Evaluation,
-    Params,
-    forces_of,
-    take_species,
-)
+from nodes.numerics.potentials.graph import Graph, forces_of, virial_of
+from nodes.numerics.potentials.model import EnergyModel, Evaluation, Params, take_species
 
 __all__ = ["biased_evaluate", "check_biases"]
 
@@ -105,7 +99,6 @@ def biased_evaluate(
     extra, pull_back_extra = jax.vjp(added, energies, positions)
     by_energies, by_positions = pull_back_extra(jnp.ones_like(extra))
     (gradient,) = pull_back(by_energies + 1.0 / energies.shape[-1])
-    virial = jnp.einsum("bnki,bnkj->bij", gradient, graph.vectors, precision="highest")
     forces = forces_of(gradient, graph)
     if by_positions is not None:
         forces -= by_positions.astype(forces.dtype)
@@ -121,7 +114,7 @@ def biased_evaluate(
     return Evaluation(
         energies + extra[:, None],
         forces,
-        0.5 * (virial + jnp.swapaxes(virial, -1, -2)),
+        virial_of(gradient, graph),
         member_forces,
         properties,
     )

@@ -342,7 +342,7 @@ def _d_cube(y: jax.Array, m: _Moments) -> Parts:
     return {"matrix": 3.0 * _total(terms)}
 
 
-def _d_turned(y: jax.Array, m: _Moments) -> Parts:
+def _d_outer(y: jax.Array, m: _Moments) -> Parts:
     b = _apply_matrices(y, m)
     inner = itertools.product(range(3), range(y.shape[1]))
     vector = 2.0 * _total(b[:, j, :, s] * m.vector[j, s] for j, s in inner)
@@ -385,6 +385,6 @@ def _sum_pairs(y: jax.Array, components: jax.Array) -> jax.Array:
 
 
 _RULES = (
-    _d_scalar, _d_vector_square, _d_pair_square, _d_triple_square, _d_cube, _d_turned, _d_overlap,
+    _d_scalar, _d_vector_square, _d_pair_square, _d_triple_square, _d_cube, _d_outer, _d_overlap,
     _d_mixed,
 )  # fmt: skip

@@ -29,7 +29,7 @@ from nodes.numerics.potentials.prediction import (
 from nodes.numerics.potentials.representation import Description, Edges
 from nodes.numerics.structures import Structure
 
-__all__ = ["EnergyModel", "Evaluation", "Params", "split_members"]
+__all__ = ["EnergyModel", "Evaluation", "Params", "split_members", "take_species"]
 
 Params = dict[str, Any]
 """``weights``: what a fit learns (representation, layers, scale, shift, corrections, heads; with

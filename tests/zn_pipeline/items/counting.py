@@ -93,6 +93,12 @@ def slower(atoms: Atoms) -> Atoms:
     return atoms
 
 
+def resting(atoms: Atoms) -> Atoms:
+    note(str(atoms.info["name"]))
+    time.sleep(atoms.info["seconds"])
+    return atoms
+
+
 def walk(atoms: Atoms, scratch: Path) -> Atoms:
     """Go ten steps, one checkpoint each; the first attempt is killed at the seventh."""
     file = scratch / "step"

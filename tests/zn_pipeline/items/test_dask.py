@@ -1,5 +1,7 @@
 """Items on Dask workers: what they finished is never computed again, whatever becomes of them."""
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -87,3 +89,27 @@ def test_a_worker_that_is_sent_home_loses_nothing(
         client.retire_workers([next(iter(client.scheduler_info()["workers"]))])
         assert len(future.result(60)) == 10
     assert evaluations() <= 11  # one may have been in flight
+
+
+def test_a_worker_may_die_when_its_result_is_known(
+    client: Any,
+    counting: ModuleType,
+    evaluations: Callable[[], int],
+    structures: list[Atoms],
+    store: ItemStore,
+    tmp_path: Path,
+):
+    for atoms, seconds in zip(structures, (0.0, 4.0), strict=False):
+        atoms.info["seconds"] = seconds
+    with ThreadPoolExecutor() as threads:
+        options = {"store": store, "where": client, "batch": 1}
+        future = threads.submit(zn.map, counting.resting, structures[:2], **options)
+        idle: list[str] = []
+        while not (tmp_path / "count").exists() or len(idle) != 1:
+            time.sleep(0.1)
+            idle = [address for address, keys in client.processing().items() if not keys]
+        time.sleep(0.5)
+        [pid] = client.run(os.getpid, workers=idle).values()
+        os.kill(pid, signal.SIGKILL)
+        assert len(future.result(60)) == 2
+    assert evaluations() == 2
