@@ -53,7 +53,7 @@ test: venv ## run the fast tests
 
 slow: venv ## run the tests against real components and the long ones
 	@echo "==> Running the slow tests ..."
-	@$(BIN)/python -m pytest -m "slow and not (slurm or sge or ssh)" -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -m "slow and not (extensive or slurm or sge or ssh)" -n 2 $(ARGS)
 
 extensive: venv ## run every case of the tests that CI samples
 	@echo "==> Running the extensive tests ..."

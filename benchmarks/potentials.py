@@ -74,9 +74,7 @@ def ours_train(folder, epochs, seed=0):
     from nodes.numerics.fit import FitConfig, Linear, Loss, Optimizer, fit
     from nodes.numerics.potentials import (
         EnergyModel,
-        GaussianMoments,
         ModelConfig,
-        Readout,
         save_model,
     )
 
@@ -88,8 +86,6 @@ def ours_train(folder, epochs, seed=0):
         ModelConfig(
             elements=(29, 79),
             cutoff_angstrom=CUTOFF,
-            representation=GaussianMoments(coefficients="uniform"),
-            readout=Readout(weight_init="lecun"),
             n_members=1,
         )
     )
@@ -101,7 +97,7 @@ def ours_train(folder, epochs, seed=0):
     losses = (Loss("energy", "mse", weight=1.0), Loss("forces", "mse", weight=4.0))
     config = FitConfig(
         n_epochs=epochs, batch_size=8, losses=losses, optimizer=optimizer, seed=seed, ema=0.99,
-        normalise_features=False, valid_batch_size=20,
+        valid_batch_size=20,
     )  # fmt: skip
     marks = [now()]
     started = now()

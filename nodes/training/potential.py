@@ -82,8 +82,7 @@ class TrainPotential(TrainedModel, zn.Node):
     ema_start_epoch : epochs before the average begins
     patience : stop after so many epochs without a better validation loss; None never
     min_delta : by how much the loss must be lower to be better
-    normalise_features : bring features to zero mean and unit variance; faster for small sets,
-        slower for large ones of a condensed phase
+    normalise_features : bring features to zero mean and one scale; much faster
     max_shapes : structures of different sizes are padded to so many shapes; each is compiled
     calibrate : scale the spread of the ensemble to the force errors on `valid_frames`
     seed : of the initial weights and of the order of structures

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("[0-9]*.py"))}
 MARKS = {
     "04_train_and_evaluate": pytest.mark.slow,
-    "09_molecules_md_select_fit": pytest.mark.slow,
+    "09_molecules_md_select_fit": pytest.mark.extensive,
     "12_train_from_yaml": pytest.mark.extensive,
 }
 NAMES = [pytest.param(n, marks=MARKS[n]) if n in MARKS else n for n in EXAMPLES]

@@ -20,7 +20,7 @@ def oldest_dvc() -> str:
     return bound.removeprefix("dvc>=").partition(",")[0]
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_the_contract_under_the_oldest_dvc(tmp_path):
     """Only names and versions are asked for; pip knows by its own settings where to find them."""
     python = tmp_path / "venv" / "bin" / "python"

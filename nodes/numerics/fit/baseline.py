@@ -19,6 +19,8 @@ from nodes.numerics.structures import Structure
 __all__ = ["normalise_features", "set_scale_shift"]
 
 _MOST_STRUCTURES = 1024
+_SPREADS = 3.0
+_LEAST_SPREAD = 1e-3
 
 
 def set_scale_shift(
@@ -36,9 +38,11 @@ def set_scale_shift(
 
 
 def normalise_features(model: EnergyModel, params: Params, datasets: Sequence[Dataset]) -> Params:
-    """Fill in mean and spread of each feature over all atoms.
+    """Fill in the mean of each feature over all atoms, and one scale for all features.
 
-    Of a large set, 1024 evenly spaced structures of each shape are looked at.
+    The scale is three times the root mean square of their deviations. To bring each feature to
+    unit variance would blow up those that hardly vary. Of a large set, 1024 evenly spaced
+    structures of each shape are looked at.
     """
     graphs = [jax.tree.map(_some, dataset.graph) for dataset in datasets]
     nothing = jnp.zeros_like(params["constants"]["feature_mean"])
@@ -46,12 +50,11 @@ def normalise_features(model: EnergyModel, params: Params, datasets: Sequence[Da
     mean = sum(_moments(model, params, graph, nothing)[0] for graph in graphs) / count
     centre = jnp.asarray(mean, nothing.dtype)
     square = sum(_moments(model, params, graph, centre)[1] for graph in graphs) / count
-    std = np.sqrt(square)
-    smallest = 1e-6 * np.max(std, axis=-1, keepdims=True)
-    constants = {
-        "feature_mean": centre,
-        "feature_scale": jnp.asarray(np.where(std > smallest, std, 1.0), nothing.dtype),
-    }
+    spread, size = (np.sqrt(np.mean(x, axis=-1, keepdims=True)) for x in (square, mean**2))
+    # Atoms that are all alike differ by rounding only.
+    scale = _SPREADS * np.maximum(spread, _LEAST_SPREAD * size)
+    scale = np.broadcast_to(np.where(scale > 0.0, scale, 1.0), mean.shape)
+    constants = {"feature_mean": centre, "feature_scale": jnp.asarray(scale, nothing.dtype)}
     return {**params, "constants": params["constants"] | constants}
 
 

@@ -187,9 +187,8 @@ class FitConfig:
     min_delta : float
         A loss counts as lower, for ``patience``, if it is lower by more than this.
     normalise_features : bool
-        Bring each feature of the training set to zero mean and unit variance before the readout.
-        Small sets are learned faster this way. Large sets of a condensed phase are learned slower,
-        as features that hardly vary are blown up.
+        Bring the features of the training set to zero mean and one scale before the readout;
+        learning is much faster this way.
     max_shapes : int
         Structures of different sizes are padded to at most so many shapes; each takes time to
         compile and saves computing time.

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nodes.numerics.potentials.drawing import orthogonal
 from nodes.numerics.potentials.invariants import (
     MONOMIALS,
     invariants,
@@ -29,6 +30,8 @@ from nodes.numerics.potentials.radial import Bessel, Gaussian
 from nodes.numerics.potentials.representation import Description, Edges, Weights
 
 __all__ = ["GaussianMoments"]
+
+_GAIN = 5.0
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,11 @@ class GaussianMoments:
     contraction : bool
         Learn the combinations; if not, the basis functions themselves are the radial functions
         and elements are not told apart.
-    coefficients : {'normal', 'uniform'}
-        Initial coefficients: normal with variance 1 / n_basis, or uniform between 0 and 1 for
-        a Bessel basis and between -1 and 1, over sqrt(n_basis), for a Gaussian one.
+    coefficients : {'orthogonal', 'uniform'}
+        Initial coefficients. Orthogonal: random orthonormal rows for each pair of elements. They
+        are stored as a fifth, so that steps of fixed size, as Adam takes them, turn them five times
+        faster. Uniform: between 0 and 1 for a Bessel basis and between -1 and 1, over
+        sqrt(n_basis), for a Gaussian one.
     direction_offset_angstrom : float
         Directions are edge vectors divided by r + this.
 
@@ -63,7 +68,7 @@ class GaussianMoments:
     n_contractions: int = 8
     basis: Bessel | Gaussian = Bessel()  # noqa: RUF009 - frozen
     contraction: bool = True
-    coefficients: Literal["normal", "uniform"] = "normal"
+    coefficients: Literal["orthogonal", "uniform"] = "orthogonal"
     direction_offset_angstrom: float = 0.0
 
     def __post_init__(self) -> None:
@@ -76,9 +81,9 @@ class GaussianMoments:
                 f"n_radial must be n_basis={self.basis.n_basis} without contraction, received "
                 f"{self.n_radial}"
             )
-        if self.coefficients not in ("normal", "uniform"):
+        if self.coefficients not in ("orthogonal", "uniform"):
             raise ValueError(
-                f"coefficients must be 'normal' or 'uniform', received {self.coefficients!r}"
+                f"coefficients must be 'orthogonal' or 'uniform', received {self.coefficients!r}"
             )
         if self.direction_offset_angstrom < 0.0:
             raise ValueError(
@@ -97,8 +102,8 @@ class GaussianMoments:
             return {}
         n_basis = self.basis.n_basis
         shape = (n_elements, n_elements, self.n_radial, n_basis)
-        if self.coefficients == "normal":
-            return {"radial": jax.random.normal(key, shape, dtype) / n_basis**0.5}
+        if self.coefficients == "orthogonal":
+            return {"radial": orthogonal(key, shape, dtype) / _GAIN}
         if isinstance(self.basis, Bessel):
             return {"radial": jax.random.uniform(key, shape, dtype)}
         return {"radial": jax.random.uniform(key, shape, dtype, -1.0, 1.0) / n_basis**0.5}
@@ -132,7 +137,8 @@ class GaussianMoments:
     def _inputs(self, weights: Weights, edges: Edges) -> tuple[jax.Array, Edges]:
         """Coefficients and edges; without contraction all elements are one."""
         if self.contraction:
-            return weights["radial"], edges
+            gain = _GAIN if self.coefficients == "orthogonal" else 1.0
+            return gain * weights["radial"], edges
         one = edges._replace(
             receiver=jnp.minimum(edges.receiver, 0), sender=jnp.minimum(edges.sender, 0)
         )

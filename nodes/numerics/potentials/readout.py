@@ -13,6 +13,8 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from nodes.numerics.potentials.drawing import normal, truncated_normal
+
 __all__ = ["Layer", "Readout", "scale_spread"]
 
 Layer = dict[str, jax.Array]
@@ -80,15 +82,15 @@ class Readout:
 
     def _weights(self, key: jax.Array, n_in: int, n_out: int, dtype: Any) -> jax.Array:
         if self.weight_init == "lecun":
-            weights = jax.nn.initializers.lecun_normal()(key, (n_in, n_out), dtype)
+            weights = truncated_normal(key, (n_in, n_out), dtype)
         else:
-            weights = jax.random.normal(key, (n_in, n_out), dtype) / n_in**0.5
-        return weights * n_in**0.5 if self.ntk else weights
+            weights = normal(key, (n_in, n_out), dtype)
+        return weights if self.ntk else weights / n_in**0.5
 
     def _bias(self, key: jax.Array, n_out: int, dtype: Any) -> jax.Array:
         if self.bias_init == "zeros":
             return jnp.zeros(n_out, dtype)
-        return jax.random.normal(jax.random.fold_in(key, 1), (n_out,), dtype)
+        return normal(jax.random.fold_in(key, 1), (n_out,), dtype)
 
     def hidden_features(self, layers: list[Layer], features: jax.Array) -> jax.Array:
         """Input of the last layer, shape (n, last hidden width)."""

@@ -127,6 +127,7 @@ def _representation(section: dict[str, Any]) -> Any:
         n_contractions=section["n_contr"],
         basis=radial,
         contraction=contraction,
+        coefficients="uniform",
         direction_offset_angstrom=_DIRECTION_OFFSET_ANGSTROM,
     )
 

@@ -52,7 +52,7 @@ def lower_fit(config: TrainConfig, n_train: int) -> "FitConfig":
         transfer=_transfer(config.transfer_learning or TransferConfig()),
         ema=0.0 if average is None else per_step_decay(average.alpha, n_steps),
         ema_start_epoch=0 if average is None else average.ema_start,
-        normalise_features=False,
+        normalise_features=config.normalise_features,
         patience=config.patience,
         min_delta=config.patience_min_delta,
         n_devices=None if config.data_parallel else 1,

@@ -34,6 +34,8 @@ class TrainConfig(Section):
     """Share each batch between all devices; false uses one."""
     ckpt_interval: PositiveInt = 10
     """Epochs between checkpoints; 500 in apax."""
+    normalise_features: bool = True
+    """Bring features to zero mean and one scale before training; false is as in apax."""
     data: DataConfig
     """Structures and what is done with them before training."""
     model: Model = Gmnn()

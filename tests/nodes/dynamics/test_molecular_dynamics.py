@@ -100,7 +100,7 @@ def test_the_seed_decides_the_trajectory(copper):
     assert np.abs(first.frames[-1].positions - other.frames[-1].positions).max() > 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_dynamics_go_on_with_the_velocities_of_the_last_frame(copper):
     settings = {"ensemble": "nve", "timestep_fs": 1.0}
     whole = simulated(copper, n_steps=40, **settings)
@@ -193,7 +193,7 @@ def test_the_cell_changes_under_pressure_and_frames_know_it(copper):
     np.testing.assert_allclose(node.log["total_energy_ev"], total)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_frames_of_long_runs_stay_on_disk(copper, monkeypatch):
     monkeypatch.setattr(jax_frames, "_IN_MEMORY_ATOMS", 10)
     node = simulated(copper, frames_per_block=1)

@@ -163,7 +163,7 @@ def test_every_attempt_makes_progress_even_when_there_is_no_time(tmp_path, monke
     assert [frame.info["step"] for frame in frames_of(task, scratch=tmp_path)] == [0, 1, 2, 3]
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_many_frames_are_kept_in_files(tmp_path):
     task = RunMD(INTERRUPTED, Verlet(), n_steps=600, sample_interval=1, checkpoint_interval=100)
     calls["left"] = 580

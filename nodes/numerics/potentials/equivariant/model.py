@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from nodes.numerics.potentials.drawing import truncated_normal
 from nodes.numerics.potentials.equivariant.coupling import Irrep, Path, coupling_paths, irreps_of
 from nodes.numerics.potentials.equivariant.harmonics import (
     MAX_DEGREE,
@@ -98,8 +99,7 @@ class EquivariantMessages:
         width = self.features
 
         def normal(shape: tuple[int, ...], fan_in: int) -> jax.Array:
-            values = jax.random.truncated_normal(next(keys), -2.0, 2.0, shape, dtype)
-            return values / (_TRUNCATED_DEVIATION * math.sqrt(fan_in))
+            return truncated_normal(next(keys), shape, dtype) / math.sqrt(fan_in)
 
         def tensor(paths: tuple[Path, ...]) -> jax.Array:
             targets = [path.target for path in paths]
@@ -170,10 +170,6 @@ class EquivariantMessages:
         combination = jnp.asarray(self.basis.combination(cutoff), weights.dtype)
         highest = max(path.degree for path in paths)
         return [radial @ (combination.T @ weights[degree]) for degree in range(highest + 1)]
-
-
-_TRUNCATED_DEVIATION = 0.87962566103423978
-"""Standard deviation of a standard normal that is cut off at -2 and 2."""
 
 
 def _rows(table: jax.Array, species: jax.Array) -> jax.Array:

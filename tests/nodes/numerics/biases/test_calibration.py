@@ -20,6 +20,7 @@ def test_mean_and_forces_stay_and_deviations_scale(ensemble, crystal):
     assert "bias_energy" not in found.properties
 
 
+@pytest.mark.extensive
 def test_biases_after_it_see_calibrated_energies(ensemble, crystal):
     model, params = ensemble
     calibration = Calibration(2.0, 1.0)

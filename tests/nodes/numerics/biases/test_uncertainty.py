@@ -8,6 +8,7 @@ pytestmark = pytest.mark.slow
 HEIGHT, WIDTH = 2.0, 0.03
 
 
+@pytest.mark.extensive
 def test_energy_and_forces_are_those_of_the_formula(ensemble, crystal):
     model, params = ensemble
     bias = UncertaintyBias(height_ev=HEIGHT, width_ev=WIDTH)

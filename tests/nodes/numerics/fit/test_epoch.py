@@ -43,7 +43,7 @@ def validated(program, params, constants, data, batch_size):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_metrics_do_not_depend_on_shapes_and_batches(model, params, constants, program, mixed):
     found = []
     for max_shapes, batch_size in ((1, 4), (2, 4)):

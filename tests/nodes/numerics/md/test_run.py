@@ -47,7 +47,7 @@ def test_nve_conserves_energy_to_second_order(model, params, crystal):
     assert drifts[1] / drifts[0] == pytest.approx(4.0, rel=0.2)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_skin_and_frames_per_block_change_nothing(model, params, crystal):
     hot = dataclasses.replace(NVE, temperature_k=3000.0)
     thin = run_md(model, params, crystal, dataclasses.replace(hot, skin_angstrom=0.05))
@@ -125,7 +125,7 @@ def test_pressure_and_its_schedule_act_and_lists_follow_the_cell(model, params, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("double", [False, pytest.param(True, marks=pytest.mark.extensive)])
 def test_energy_does_not_drift_in_the_long_run(model, params, crystal, double):
     settings = dataclasses.replace(
         NVE, timestep_fs=1.0, n_steps=20000, sample_every=20, frames_per_block=200
@@ -138,7 +138,7 @@ def test_energy_does_not_drift_in_the_long_run(model, params, crystal, double):
     assert abs(1000.0 * slope) < (0.01 if double else 0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_langevin_has_the_temperature_of_its_bath(model, params, crystal):
     settings = MDSettings(
         timestep_fs=1.0, friction_per_ps=200.0, temperature_k=400.0, n_steps=10000,
@@ -170,7 +170,7 @@ def test_a_wall_keeps_a_molecule_and_total_energy(model, params):
     assert np.ptp(total - pushed) > 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_frames_have_energies_and_forces_with_a_bias(model, params, crystal):
     bias = UncertaintyBias(0.5, 0.02)
     settings = dataclasses.replace(NVE, n_steps=20, sample_every=10, biases=[bias])
@@ -185,7 +185,7 @@ def test_frames_have_energies_and_forces_with_a_bias(model, params, crystal):
     np.testing.assert_allclose([p.properties["bias_energy"] for p in afresh], added, rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_frames_have_uncertainties_with_all_biases(model, params, crystal):
     biases = (
         SphericalWall(2.0, 0.3, (1.0, 0.0, 0.5)),

@@ -191,7 +191,7 @@ def test_an_uncertainty_needs_an_ensemble(model, params, crystal):
         Simulation(single, params, [Start(crystal)], settings)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_a_model_in_float64_moves_in_float64_without_a_switch(
     model, params, crystal, checked, free
 ):

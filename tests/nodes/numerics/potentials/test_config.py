@@ -63,7 +63,7 @@ def test_unknown_parts_are_refused():
         (lambda: GaussianMoments(n_contractions=9), "n_contractions must be 1 to 8, received 9"),
         (lambda: GaussianMoments(n_radial=0), "n_radial must be at least 1, received 0"),
         (lambda: GaussianMoments(contraction=False), "n_radial must be n_basis=16 without"),
-        (lambda: GaussianMoments(coefficients="ones"), "coefficients must be 'normal'"),
+        (lambda: GaussianMoments(coefficients="ones"), "coefficients must be 'orthogonal'"),
         (lambda: GaussianMoments(direction_offset_angstrom=-1.0), "must not be negative"),
         (lambda: Readout(hidden=()), "hidden must name at least one width"),
         (lambda: Readout(activation="nonsense"), "activation must be 'scaled_silu' or"),

@@ -47,8 +47,8 @@ def test_every_option_changes_the_features(edges, change):
 
 
 def test_initial_coefficients_are_distributed_as_asked():
-    def drawn(basis):
-        representation = GaussianMoments(basis=basis, coefficients="uniform")
+    def drawn(basis, coefficients="uniform"):
+        representation = GaussianMoments(basis=basis, coefficients=coefficients)
         key = jax.random.key(0)
         weights = representation.init(key, n_elements=9, cutoff=5.0, dtype=jnp.float32)
         return np.asarray(weights["radial"])
@@ -56,6 +56,10 @@ def test_initial_coefficients_are_distributed_as_asked():
     assert 0 <= drawn(Bessel(16)).min() < 0.01 < 0.99 < drawn(Bessel(16)).max() <= 1
     gaussian = drawn(Gaussian(7)) * 7**0.5
     assert -1 <= gaussian.min() < -0.99 < 0.99 < gaussian.max() <= 1
+    rows = drawn(Bessel(16), "orthogonal")
+    squares = np.broadcast_to(0.04 * np.eye(5), (9, 9, 5, 5))
+    np.testing.assert_allclose(rows @ np.swapaxes(rows, -1, -2), squares, atol=1e-7)
+    assert drawn(Bessel(3), "orthogonal").shape == (9, 9, 5, 3)
 
 
 def test_without_contraction_elements_are_not_told_apart(edges):

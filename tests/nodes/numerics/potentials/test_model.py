@@ -149,7 +149,7 @@ def test_wrapping_and_choice_of_lattice_vectors_do_not_matter(model, params):
     np.testing.assert_allclose(b.forces, a.forces, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_supercell_has_the_same_energy_per_atom(model, params):
     pair = Structure([8, 1], [[0.0, 0, 0], [1.2, 1.0, 1.4]], TRICLINIC, True)
     shifts = np.array(list(np.ndindex(3, 3, 3)))
@@ -177,7 +177,7 @@ def test_energy_is_smooth_at_the_cutoff(model, params):
         assert np.abs(inside.forces).max() < 1e3 * gap**3 + 1e-11
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_padding_and_batches_change_nothing(model, params):
     molecule = make("molecule")
     pair = Structure(molecule.numbers[:2], molecule.positions[:2], molecule.cell, False)

@@ -142,7 +142,7 @@ def test_lists_that_are_too_short_grow(exact, starts, settings, relaxed, monkeyp
     assert len(capacities) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_molecules_in_a_batch_that_shrinks(exact, cluster, start, calculator):
     frames = [cluster(seed) for seed in range(5)]
     settings = RelaxSettings(fmax_ev_per_angstrom=1e-3, batch_size=4, steps_per_block=10)

@@ -86,7 +86,7 @@ def test_a_full_ensemble_has_the_mean_and_spread_of_apax(name, data, frames, exp
     np.testing.assert_allclose(spread, reference["energy_uncertainty"].reshape(-1), rtol=tolerance)
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 @pytest.mark.parametrize("name", ["bessel"])
 def test_a_cluster_is_not_periodic(name, data, expected, cluster):
     reference = {key.removeprefix("cluster_"): value for key, value in expected(name).items()}
@@ -120,7 +120,7 @@ def test_property_heads_of_a_full_ensemble_are_refused_by_name(data):
         load_apax_model([data / "heads", data / "heads"])
 
 
-@pytest.mark.slow
+@pytest.mark.extensive
 def test_elements_may_be_named(data, frames):
     copper = frames[0].copy()
     copper.symbols[:] = "Cu"

@@ -57,6 +57,7 @@ CASES = {
     "seed": 2,
     "data_parallel": False,
     "ckpt_interval": 7,
+    "normalise_features": False,
     "data.directory": "other",
     "data.experiment": "other",
     "data.dataset(packed).max_shapes": 2,

@@ -44,7 +44,7 @@ def float64():
 
 
 @pytest.fixture(
-    scope="module", params=["moments", pytest.param("messages", marks=pytest.mark.slow)]
+    scope="module", params=["moments", pytest.param("messages", marks=pytest.mark.extensive)]
 )
 def trained(request):
     """A model with all heads, and parameters without neutral values."""
