@@ -82,7 +82,7 @@ class _Session:
 
     def _start(self, atoms: Atoms) -> None:
         """Listen and start the code; it connects once it has read its input."""
-        name = f"znp_{uuid.uuid4().hex[:16]}"
+        name = f"znp_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         path = actualunixsocketname(name)
         self.server = self.stack.enter_context(socket.socket(socket.AF_UNIX))
         self.server.bind(path)

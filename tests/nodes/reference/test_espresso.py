@@ -1,4 +1,5 @@
 import gzip
+import os
 import shutil
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def test_failures_are_told_apart(potentials, tmp_path, socket):
     assert failure(time_limit_s=0.2).failure_kind == "timeout"
     assert isinstance(failure(version="7.2"), CodeMissingError)
     assert isinstance(failure(settings={"system": {"nonsense": 1}}), CodeCrashedError)
-    assert not list(Path("/tmp").glob("ipi_znp_*"))
+    assert not list(Path("/tmp").glob(f"ipi_znp_{os.getpid()}_*"))
 
 
 @pytest.mark.slow
@@ -164,4 +165,4 @@ def test_results_over_the_socket_are_those_of_files(potentials, tmp_path):
         np.testing.assert_allclose(calc.results["stress"], expected.get_stress(), atol=2e-3)
     calc.close()
     assert len(list((tmp_path / "socket").iterdir())) == 2, "one for each cell"
-    assert not list(Path("/tmp").glob("ipi_znp_*"))
+    assert not list(Path("/tmp").glob(f"ipi_znp_{os.getpid()}_*"))

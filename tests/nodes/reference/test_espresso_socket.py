@@ -81,7 +81,7 @@ def make(tmp_path):
     yield calculator
     for each in made:
         each.close()
-    assert not list(Path("/tmp").glob("ipi_znp_*"))
+    assert not list(Path("/tmp").glob(f"ipi_znp_{os.getpid()}_*"))
 
 
 def helium(seed=0, edge=5.0):
