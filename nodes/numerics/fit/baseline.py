@@ -53,7 +53,7 @@ def normalise_features(model: EnergyModel, params: Params, datasets: Sequence[Da
     spread, size = (np.sqrt(np.mean(x, axis=-1, keepdims=True)) for x in (square, mean**2))
     # Atoms that are all alike differ by rounding only.
     scale = _SPREADS * np.maximum(spread, _LEAST_SPREAD * size)
-    scale = np.broadcast_to(np.where(scale > 0.0, scale, 1.0), mean.shape)
+    scale = np.broadcast_to(np.where(scale > 0.0, scale, 1.0), nothing.shape)
     constants = {"feature_mean": centre, "feature_scale": jnp.asarray(scale, nothing.dtype)}
     return {**params, "constants": params["constants"] | constants}
 
