@@ -29,9 +29,11 @@ from nodes.numerics.potentials.moments import Settings, moments, moments_tangent
 from nodes.numerics.potentials.radial import Bessel, Gaussian
 from nodes.numerics.potentials.representation import Description, Edges, Weights
 
-__all__ = ["GaussianMoments"]
+__all__ = ["RADIAL_UNIT", "GaussianMoments"]
 
-_GAIN = 5.0
+RADIAL_UNIT = 4.0
+"""What coefficients are stored in: steps of fixed size, as Adam takes them, turn them four times
+as fast as in units of one. A power of two, so that nothing is rounded."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,9 @@ class GaussianMoments:
         Learn the combinations; if not, the basis functions themselves are the radial functions
         and elements are not told apart.
     coefficients : {'orthogonal', 'uniform'}
-        Initial coefficients. Orthogonal: random orthonormal rows for each pair of elements. They
-        are stored as a fifth, so that steps of fixed size, as Adam takes them, turn them five times
-        faster. Uniform: between 0 and 1 for a Bessel basis and between -1 and 1, over
-        sqrt(n_basis), for a Gaussian one.
+        Initial coefficients. Orthogonal: random orthonormal rows for each pair of elements.
+        Uniform: between 0 and 1 for a Bessel basis and between -1 and 1, over sqrt(n_basis), for a
+        Gaussian one.
     direction_offset_angstrom : float
         Directions are edge vectors divided by r + this.
 
@@ -97,16 +98,21 @@ class GaussianMoments:
         return n_invariants(self.n_radial, self.n_contractions)
 
     def init(self, key: jax.Array, *, n_elements: int, cutoff: float, dtype: Any) -> Weights:
-        """Coefficients (n_elements, n_elements, n_radial, n_basis) by receiver and sender."""
+        """Coefficients (n_elements, n_elements, n_radial, n_basis) by receiver and sender.
+
+        They are stored in units of `RADIAL_UNIT`.
+        """
         if not self.contraction:
             return {}
         n_basis = self.basis.n_basis
         shape = (n_elements, n_elements, self.n_radial, n_basis)
         if self.coefficients == "orthogonal":
-            return {"radial": orthogonal(key, shape, dtype) / _GAIN}
-        if isinstance(self.basis, Bessel):
-            return {"radial": jax.random.uniform(key, shape, dtype)}
-        return {"radial": jax.random.uniform(key, shape, dtype, -1.0, 1.0) / n_basis**0.5}
+            radial = orthogonal(key, shape, dtype)
+        elif isinstance(self.basis, Bessel):
+            radial = jax.random.uniform(key, shape, dtype)
+        else:
+            radial = jax.random.uniform(key, shape, dtype, -1.0, 1.0) / n_basis**0.5
+        return {"radial": radial / RADIAL_UNIT}
 
     def describe(
         self, weights: Weights, edges: Edges, *, cutoff: float, equivariant: bool = False
@@ -137,8 +143,7 @@ class GaussianMoments:
     def _inputs(self, weights: Weights, edges: Edges) -> tuple[jax.Array, Edges]:
         """Coefficients and edges; without contraction all elements are one."""
         if self.contraction:
-            gain = _GAIN if self.coefficients == "orthogonal" else 1.0
-            return gain * weights["radial"], edges
+            return RADIAL_UNIT * weights["radial"], edges
         one = edges._replace(
             receiver=jnp.minimum(edges.receiver, 0), sender=jnp.minimum(edges.sender, 0)
         )

@@ -127,7 +127,6 @@ def _representation(section: dict[str, Any]) -> Any:
         n_contractions=section["n_contr"],
         basis=radial,
         contraction=contraction,
-        coefficients="uniform",
         direction_offset_angstrom=_DIRECTION_OFFSET_ANGSTROM,
     )
 
@@ -183,12 +182,14 @@ def _representation_weights(
         return _equivariant_weights(weights, config)
     if section["emb_init"] is None:
         return {}
+    from nodes.numerics.potentials.gaussian_moments import RADIAL_UNIT
+
     rows = np.array(config.elements)
     table = weights["representation.radial_fn.atomic_type_embedding"]
     radial = table[..., rows[:, None], rows, :, :]
     if section["basis"]["name"] == "gaussian":
         radial = radial / np.sqrt(section["basis"]["n_basis"])
-    return {"radial": radial}
+    return {"radial": radial / RADIAL_UNIT}
 
 
 def _layers(

@@ -181,9 +181,9 @@ class Gmnn(_Shared):
     n_contr: int = Field(default=8, ge=1, le=8)
     """How many of the eight families of invariants are used."""
     emb_init: Literal["orthogonal", "uniform"] | None = "orthogonal"
-    """Initial coefficients of the radial functions: orthogonal rows that are learned five times
-    faster, or uniform as in apax; null uses the n_basis basis functions as they are instead of
-    n_radial learned ones."""
+    """Initial coefficients of the radial functions: orthogonal rows, which are learned in far
+    fewer epochs, or uniform as in apax; null uses the n_basis basis functions as they are instead
+    of n_radial learned ones."""
 
 
 class EquivMP(_Shared):

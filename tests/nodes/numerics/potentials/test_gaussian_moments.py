@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nodes.numerics.potentials import Bessel, Gaussian, GaussianMoments
+from nodes.numerics.potentials.gaussian_moments import RADIAL_UNIT
 from nodes.numerics.potentials.representation import Edges, Representation
 
 PLAIN = GaussianMoments(n_radial=3, basis=Bessel(4), n_contractions=4)
@@ -51,14 +52,14 @@ def test_initial_coefficients_are_distributed_as_asked():
         representation = GaussianMoments(basis=basis, coefficients=coefficients)
         key = jax.random.key(0)
         weights = representation.init(key, n_elements=9, cutoff=5.0, dtype=jnp.float32)
-        return np.asarray(weights["radial"])
+        return RADIAL_UNIT * np.asarray(weights["radial"])
 
     assert 0 <= drawn(Bessel(16)).min() < 0.01 < 0.99 < drawn(Bessel(16)).max() <= 1
     gaussian = drawn(Gaussian(7)) * 7**0.5
     assert -1 <= gaussian.min() < -0.99 < 0.99 < gaussian.max() <= 1
     rows = drawn(Bessel(16), "orthogonal")
-    squares = np.broadcast_to(0.04 * np.eye(5), (9, 9, 5, 5))
-    np.testing.assert_allclose(rows @ np.swapaxes(rows, -1, -2), squares, atol=1e-7)
+    squares = np.broadcast_to(np.eye(5), (9, 9, 5, 5))
+    np.testing.assert_allclose(rows @ np.swapaxes(rows, -1, -2), squares, atol=1e-6)
     assert drawn(Bessel(3), "orthogonal").shape == (9, 9, 5, 3)
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from nodes.numerics.potentials.gaussian_moments import RADIAL_UNIT
 from nodes.training.apax_import.checkpoint import read_weights
 from nodes.training.apax_import.config import read_model_section
 from nodes.training.apax_import.conversion import model_config, model_parameters
@@ -34,7 +35,7 @@ def test_only_rows_of_the_elements_are_kept(data):
     np.testing.assert_allclose(params["constants"]["reference"], [shift])
     assert params["constants"]["reference"].dtype == np.float64
     table = weights["representation.radial_fn.atomic_type_embedding"]
-    radial = params["weights"]["representation"]["radial"]
+    radial = RADIAL_UNIT * np.asarray(params["weights"]["representation"]["radial"])
     np.testing.assert_array_equal(radial, table[GOLD, GOLD][None, None])
 
 
