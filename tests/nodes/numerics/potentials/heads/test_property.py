@@ -32,7 +32,9 @@ HEADS = (
     PropertyHead("quadrupole", "symmetric_traceless_l2", "mean", hidden=(4,)),
 )
 REPRESENTATIONS = {
-    "moments": GaussianMoments(n_radial=2, n_contractions=3, basis=Bessel(4)),
+    "moments": GaussianMoments(
+        n_radial=2, n_contractions=3, basis=Bessel(4), coefficients="uniform"
+    ),
     "messages": EquivariantMessages(features=3, max_degree=2, basis=Bessel(4)),
 }
 
