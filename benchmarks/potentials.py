@@ -72,23 +72,13 @@ def ours_train(folder, epochs, seed=0):
 
     from nodes.atoms import structures_of
     from nodes.numerics.fit import FitConfig, Linear, Loss, Optimizer, fit
-    from nodes.numerics.potentials import (
-        EnergyModel,
-        ModelConfig,
-        save_model,
-    )
+    from nodes.numerics.potentials import EnergyModel, ModelConfig, save_model
 
     train, valid = (
         structures_of(ase.io.read(folder / f"{part}.extxyz", ":"), labelled=True)
         for part in ("train", "val")
     )
-    model = EnergyModel(
-        ModelConfig(
-            elements=(29, 79),
-            cutoff_angstrom=CUTOFF,
-            n_members=1,
-        )
-    )
+    model = EnergyModel(ModelConfig(elements=(29, 79), cutoff_angstrom=CUTOFF, n_members=1))
     # The rates of apax's parameter groups, its losses, its schedule.
     rates = {"representation": 1e-3, "layers": 1e-3, "scale": 1e-4, "shift": 3e-3}
     optimizer = Optimizer(

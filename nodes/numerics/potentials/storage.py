@@ -23,7 +23,8 @@ from nodes.numerics.storage import (
 
 __all__ = ["load_model", "save_model"]
 
-_FORMAT = 2
+_FORMAT = 3
+"""Raised whenever the same numbers would mean another model."""
 
 
 def save_model(path: Path, model: EnergyModel, params: Params) -> None:
@@ -58,7 +59,10 @@ def load_model(path: Path) -> tuple[EnergyModel, Params]:
     check_backend()
     record = read_json(path / "model.json")
     if record["format"] != _FORMAT:
-        raise ValueError(f"{path} must hold a model of format {_FORMAT}, received {record}")
+        raise ValueError(
+            f"{path} must hold a model of format {_FORMAT}, received format {record['format']}; "
+            f"train it again, or import it again if it came from apax"
+        )
     arrays = read_arrays(path / "weights.npz")
     if array_digest(arrays) != record["sha256"]:
         raise ValueError(

@@ -138,7 +138,7 @@ def test_energy_does_not_drift_in_the_long_run(model, params, crystal, double):
     assert abs(1000.0 * slope) < (0.01 if double else 0.05)
 
 
-@pytest.mark.extensive
+@pytest.mark.slow
 def test_langevin_has_the_temperature_of_its_bath(model, params, crystal):
     settings = MDSettings(
         timestep_fs=1.0, friction_per_ps=200.0, temperature_k=400.0, n_steps=10000,

@@ -177,7 +177,7 @@ def test_energy_is_smooth_at_the_cutoff(model, params):
         assert np.abs(inside.forces).max() < 1e3 * gap**3 + 1e-11
 
 
-@pytest.mark.extensive
+@pytest.mark.slow
 def test_padding_and_batches_change_nothing(model, params):
     molecule = make("molecule")
     pair = Structure(molecule.numbers[:2], molecule.positions[:2], molecule.cell, False)

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -57,6 +58,14 @@ def test_files_of_two_saves_are_refused(tmp_path):
     (tmp_path / "a" / "weights.npz").replace(tmp_path / "b" / "weights.npz")
     with pytest.raises(ValueError, match="must be of one save, received different digests"):
         load_model(tmp_path / "b")
+
+
+def test_a_model_in_other_units_is_refused(tmp_path):
+    saved(tmp_path, seed=0)
+    record = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(record | {"format": 2}))
+    with pytest.raises(ValueError, match="a model of format 3, received format 2; train it again"):
+        load_model(tmp_path)
 
 
 def test_missing_model_is_named(tmp_path):
